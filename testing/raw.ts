@@ -1,0 +1,235 @@
+/**
+ * WebSocket by hand, over TCP: for what a proper client or server never does.
+ *
+ * @module
+ */
+
+/** Frame opcodes (RFC 6455 section 5.2). */
+export const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10;
+
+/** The headers of a proper handshake, but for `Host`. */
+export const HANDSHAKE: Record<string, string> = {
+  "Upgrade": "websocket",
+  "Connection": "Upgrade",
+  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+  "Sec-WebSocket-Version": "13",
+};
+
+/** What a frame holds. */
+export interface Frame {
+  opcode: number;
+  payload: Uint8Array<ArrayBuffer>;
+  /** @default {true} */
+  fin?: boolean;
+  /** The three reserved bits. @default {0} */
+  rsv?: number;
+  /** @default {true} */
+  masked?: boolean;
+}
+
+/** Returns a frame as it is on the wire. */
+export function encodeFrame(
+  { opcode, payload, fin = true, rsv = 0, masked = true }: Frame,
+): Uint8Array<ArrayBuffer> {
+  const length = payload.length;
+  const head = length < 126 ? 2 : length < 65536 ? 4 : 10;
+  const bytes = new Uint8Array(head + (masked ? 4 : 0) + length);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = (fin ? 0x80 : 0) | (rsv << 4) | opcode;
+  bytes[1] = (masked ? 0x80 : 0) |
+    (length < 126 ? length : length < 65536 ? 126 : 127);
+  if (head === 4) view.setUint16(2, length);
+  if (head === 10) view.setBigUint64(2, BigInt(length));
+  if (!masked) {
+    bytes.set(payload, head);
+    return bytes;
+  }
+  const mask = crypto.getRandomValues(bytes.subarray(head, head + 4));
+  for (let i = 0; i < length; i++) {
+    bytes[head + 4 + i] = payload[i] ^ mask[i % 4];
+  }
+  return bytes;
+}
+
+/** One end of a TCP connection, closed when it goes out of scope. */
+export class RawPeer implements Disposable {
+  #buffer = new Uint8Array(0);
+
+  /** @param connection The connection, from either end. */
+  constructor(readonly connection: Deno.Conn) {}
+
+  /** Connects, and sends a request for `/`. */
+  static async request(
+    port: number,
+    headers: Record<string, string> | [string, string][] = HANDSHAKE,
+    method = "GET",
+    path = "/",
+  ): Promise<RawPeer> {
+    const peer = new RawPeer(
+      await Deno.connect({ hostname: "127.0.0.1", port }),
+    );
+    const lines = (Array.isArray(headers) ? headers : Object.entries(headers))
+      .map(([name, value]) => `${name}: ${value}\r\n`);
+    await peer.write(
+      `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${
+        lines.join("")
+      }\r\n`,
+    );
+    return peer;
+  }
+
+  /** Connects and opens a WebSocket. */
+  static async open(port: number): Promise<RawPeer> {
+    const peer = await RawPeer.request(port);
+    await peer.readHead();
+    return peer;
+  }
+
+  /** Sends text, or bytes, all of them. */
+  async write(data: string | Uint8Array): Promise<void> {
+    let rest = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    while (rest.length > 0) {
+      rest = rest.subarray(await this.connection.write(rest));
+    }
+  }
+
+  /** Sends a frame. */
+  send(frame: Frame): Promise<void> {
+    return this.write(encodeFrame(frame));
+  }
+
+  /** Reads the head of an HTTP message, up to its empty line. */
+  async readHead(): Promise<string> {
+    let head = "";
+    while (!head.endsWith("\r\n\r\n")) {
+      head += String.fromCharCode((await this.#take(1))[0]);
+    }
+    return head;
+  }
+
+  /** Reads so many bytes as text. */
+  async readText(length: number): Promise<string> {
+    return new TextDecoder().decode(await this.#take(length));
+  }
+
+  /** Reads a frame. */
+  async readFrame(): Promise<Frame> {
+    const [first, second] = await this.#take(2);
+    let length = second & 0x7f;
+    if (length >= 126) {
+      const size = length === 126 ? 2 : 8;
+      const bytes = await this.#take(size);
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      length = size === 2 ? view.getUint16(0) : Number(view.getBigUint64(0));
+    }
+    const mask = second & 0x80 ? await this.#take(4) : new Uint8Array(4);
+    const payload = (await this.#take(length)).map((byte, i) =>
+      byte ^ mask[i % 4]
+    );
+    return { opcode: first & 0x0f, fin: first >= 0x80, payload };
+  }
+
+  /** Reads until the other end closes the connection. */
+  async drain(): Promise<void> {
+    const bytes = new Uint8Array(65536);
+    try {
+      while (await this.connection.read(bytes) !== null);
+    } catch (error) {
+      // A reset is an end, too.
+      if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+    }
+  }
+
+  async #take(length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const parts = [this.#buffer];
+    let have = this.#buffer.length;
+    while (have < length) {
+      const chunk = new Uint8Array(65536);
+      const count = await this.connection.read(chunk);
+      if (count === null) throw new Deno.errors.UnexpectedEof();
+      parts.push(chunk.subarray(0, count));
+      have += count;
+    }
+    const all = new Uint8Array(have);
+    let offset = 0;
+    for (const part of parts) {
+      all.set(part, offset);
+      offset += part.length;
+    }
+    this.#buffer = all.subarray(length);
+    return all.subarray(0, length);
+  }
+
+  /** Closes the connection, if it is open. */
+  [Symbol.dispose](): void {
+    try {
+      this.connection.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+  }
+}
+
+/** Returns the Sec-WebSocket-Accept of a key (RFC 6455 section 4.2.2). */
+export async function acceptOf(key: string): Promise<string> {
+  const text = `${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const digest = await crypto.subtle.digest(
+    "SHA-1",
+    new TextEncoder().encode(text),
+  );
+  return new Uint8Array(digest).toBase64();
+}
+
+/**
+ * A TCP server on a free port of 127.0.0.1. Every connection is handed to a
+ * function, and stays open until that closes it or the server goes out of scope.
+ */
+export class RawServer implements AsyncDisposable {
+  #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  #peers: RawPeer[] = [];
+  #behaviours: Promise<void>[] = [];
+  #accepting: Promise<void>;
+  #closed = false;
+
+  constructor(behave: (peer: RawPeer) => Promise<void> | void) {
+    this.#accepting = (async () => {
+      for await (const connection of this.#listener) {
+        const peer = new RawPeer(connection);
+        this.#peers.push(peer);
+        // How the client leaves is of no interest here.
+        this.#behaviours.push(
+          (async () => await behave(peer))().catch(() => {}),
+        );
+      }
+    })();
+  }
+
+  /** The port it listens on. */
+  get port(): number {
+    return (this.#listener.addr as Deno.NetAddr).port;
+  }
+
+  /** Stops listening. */
+  close(): void {
+    if (!this.#closed) this.#listener.close();
+    this.#closed = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    for (const peer of this.#peers) peer[Symbol.dispose]();
+    await Promise.all([this.#accepting, ...this.#behaviours]);
+  }
+}
+
+/** Opens a WebSocket from the server's end. */
+export async function acceptHandshake(peer: RawPeer): Promise<void> {
+  const head = await peer.readHead();
+  const key = /^Sec-WebSocket-Key: (.*)\r$/im.exec(head)![1];
+  await peer.write(
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
+      `Connection: Upgrade\r\nSec-WebSocket-Accept: ${await acceptOf(
+        key,
+      )}\r\n\r\n`,
+  );
+}
