@@ -51,7 +51,11 @@ export const MAX_CONNECTIONS = 10_000;
  */
 const IDLE_TIMEOUT = 100;
 
-let connections = 0;
+/** The connections there are. */
+const connections = new Set<WebSocket>();
+
+/** Whether no more are taken. */
+let goingAway = false;
 
 /**
  * Answers a WebSocket handshake, on any path, and echoes all that comes over
@@ -72,8 +76,8 @@ let connections = 0;
 export function handler(request: Request): Response {
   const refused = refuse(request);
   if (refused !== undefined) return refused;
-  if (connections >= MAX_CONNECTIONS) {
-    return answer(503, `All ${MAX_CONNECTIONS} connections are in use`, {
+  if (goingAway || connections.size >= MAX_CONNECTIONS) {
+    return answer(503, "There is no room for a connection now", {
       "retry-after": "10",
     });
   }
@@ -87,9 +91,8 @@ export function handler(request: Request): Response {
     // The option of upgradeWebSocket knows one spelling of a list only.
     response.headers.set("sec-websocket-protocol", protocols[0]);
   }
-  connections++;
-  // Deno fires it twice if the peer was found dead.
-  socket.addEventListener("close", () => connections--, { once: true });
+  connections.add(socket);
+  socket.addEventListener("close", () => connections.delete(socket));
   echo(socket);
   return response;
 }
@@ -103,6 +106,7 @@ function echo(socket: WebSocket): void {
   let mark = 0;
   let before = 0;
   let since = 0;
+  let cutOff = false;
 
   socket.addEventListener("message", ({ data }) => {
     const buffered = socket.bufferedAmount;
@@ -111,20 +115,52 @@ function echo(socket: WebSocket): void {
       before = since;
       since = 0;
     }
-    if (
+    if (cutOff) {
+      // What still comes is not echoed.
+    } else if (
       before + since >= MAX_BUFFERED_MESSAGES ||
       isLonger(data, MAX_BUFFERED_BYTES - buffered)
     ) {
-      socket.close(1008, "Too much was echoed and not read");
-      return;
+      cutOff = true;
+      closeWhenTaken(socket, 1008, "Too much was echoed and not read");
+    } else {
+      socket.send(data);
+      const size = socket.bufferedAmount - buffered;
+      echoed += size;
+      // That an empty message was taken shows only when later bytes are. It
+      // costs less than others, and counts less: a million in a row may come.
+      since += size > 0 ? 1 : 1 / 8;
     }
-    socket.send(data);
-    const size = socket.bufferedAmount - buffered;
-    echoed += size;
-    // That an empty message was taken shows only when later bytes are. It costs
-    // less than others, and counts less: a million in a row may come.
-    since += size > 0 ? 1 : 1 / 8;
+    // Free the memory now: garbage collection would be far behind.
+    if (typeof data !== "string") data.transfer(0);
   });
+}
+
+/**
+ * Closes a connection once its peer has taken all that was sent to it. Were it
+ * closed at once, Deno would drop it at the next message that comes, and with it
+ * the close frame that waits behind the echoes.
+ */
+async function closeWhenTaken(
+  socket: WebSocket,
+  code: number,
+  reason: string,
+): Promise<void> {
+  while (socket.bufferedAmount > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  socket.close(code, reason);
+}
+
+/** Takes no more connections, and closes those there are with 1001. */
+async function goAway(): Promise<void> {
+  goingAway = true;
+  await Promise.all(
+    Array.from(
+      connections,
+      (socket) => closeWhenTaken(socket, 1001, "Server shutting down"),
+    ),
+  );
 }
 
 /** Returns whether a message takes more than so many bytes on the wire. */
@@ -146,8 +182,9 @@ Options:
   --hostname NAME         the address to listen on (default 127.0.0.1)
   --port NUMBER           the port, 0 for a free one (default 8000)
   --cert FILE --key FILE  a TLS certificate and its private key, in PEM, to
-                          serve wss:// and https:// (they need --allow-read)
-  --reuse-port            share the port with other processes (Linux)
+                          serve wss:// and https:// (needs --allow-read)
+  --reuse-port            share the port with other processes, on Linux (needs
+                          --unstable-net)
   -h, --help              print this text`;
 
 /** Serves what the command line asks for, until a signal. */
@@ -189,6 +226,7 @@ async function main(args: string[]): Promise<void> {
     address = serve(
       options,
       (request) => servePage(request) ?? handler(request),
+      goAway,
     );
   } catch (error) {
     throw new Error(describeListenError(error, options));

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { handler } from "./echo_server.ts";
 import { converse } from "./main.ts";
+import { serve } from "./testing/connections.ts";
 import { deno, main, PERMITTED, startEchoServer } from "./testing/processes.ts";
 
 const SIX_LINES = [
@@ -263,16 +264,4 @@ for (
       assertEquals(code, 2);
     },
   });
-}
-
-/** Serves in this process, on a free port, until it goes out of scope. */
-function serve(handler: Deno.ServeHandler<Deno.NetAddr>) {
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    handler,
-  );
-  return {
-    url: `ws://127.0.0.1:${server.addr.port}/`,
-    [Symbol.asyncDispose]: () => server.shutdown(),
-  };
 }

@@ -11,17 +11,20 @@ const STOP_DEADLINE = 3000;
 const RETRY_INTERVAL = 1000;
 
 /**
- * Serves until SIGINT or SIGTERM, and then ends the process with exit code 0:
- * every WebSocket is closed with 1001 once what is queued for it is sent, but
- * not later than after 3 s. A second signal ends the process at once.
+ * Serves until SIGINT or SIGTERM (on Windows: SIGINT), and then ends the process
+ * with exit code 0, after 3 s at the latest. A second signal ends it at once,
+ * with exit code 1.
  *
- * @param options As for `Deno.serve`, with a port that may be 0.
+ * @param options As for `Deno.serve`.
+ * @param handler As for `Deno.serve`.
+ * @param goAway Closes the connections. When it is done the server is shut down.
  * @returns The address it listens on.
- * @throws {Error} Whatever `Deno.serve` throws at first.
+ * @throws {Error} Whatever `Deno.serve` throws, at the first attempt.
  */
 export function serve(
   options: Deno.ServeTcpOptions & Partial<Deno.TlsCertifiedKeyPem>,
   handler: Deno.ServeHandler<Deno.NetAddr>,
+  goAway: () => Promise<void>,
 ): Deno.NetAddr {
   // Servers that have stopped listening still have connections to close.
   const servers: Deno.HttpServer<Deno.NetAddr>[] = [];
@@ -51,25 +54,19 @@ export function serve(
   }
 
   const address = listen(options.port);
-  stopOnSignal(servers);
-  return address;
-}
 
-/** Ends the process on a signal as {@linkcode serve} says. */
-function stopOnSignal(servers: Deno.HttpServer[]): void {
-  // Windows knows no SIGTERM.
-  const signals: Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
   let stopping = false;
-  for (const signal of signals) {
-    Deno.addSignalListener(signal, async () => {
-      if (stopping) Deno.exit(1);
-      stopping = true;
-      // A peer that does not read could hold it up for ever.
-      setTimeout(() => Deno.exit(0), STOP_DEADLINE);
-      await Promise.allSettled(servers.map((server) => server.shutdown()));
-      Deno.exit(0);
-    });
+  async function stop(): Promise<void> {
+    if (stopping) Deno.exit(1);
+    stopping = true;
+    // A peer that does not read would hold it up for ever.
+    setTimeout(() => Deno.exit(0), STOP_DEADLINE);
+    await goAway();
+    await Promise.allSettled(servers.map((server) => server.shutdown()));
+    Deno.exit(0);
   }
+  Deno.addSignalListener("SIGINT", stop);
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", stop);
+
+  return address;
 }

@@ -59,8 +59,10 @@ export interface EchoServer extends AsyncDisposable {
  * waits until it listens. Out of scope it is killed.
  */
 export function startEchoServer(...args: string[]): Promise<EchoServer> {
-  const flags = ["run", "--allow-net", "--allow-read", "echo_server.ts"];
-  return startServer(command([...flags, "--port", "0", ...args]));
+  const flags = ["--allow-net", "--allow-read", "--unstable-net"];
+  return startServer(
+    command(["run", ...flags, "echo_server.ts", "--port", "0", ...args]),
+  );
 }
 
 /** The same for any command that prints a line with its URL. */

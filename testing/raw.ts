@@ -5,7 +5,12 @@
  */
 
 /** Frame opcodes (RFC 6455 section 5.2). */
-export const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10;
+export const CONTINUATION = 0,
+  TEXT = 1,
+  BINARY = 2,
+  CLOSE = 8,
+  PING = 9,
+  PONG = 10;
 
 /** The headers of a proper handshake, but for `Host`. */
 export const HANDSHAKE: Record<string, string> = {
@@ -58,20 +63,22 @@ export class RawPeer implements Disposable {
   /** @param connection The connection, from either end. */
   constructor(readonly connection: Deno.Conn) {}
 
+  /** Connects to a port of 127.0.0.1. */
+  static async connect(port: number): Promise<RawPeer> {
+    return new RawPeer(await Deno.connect({ hostname: "127.0.0.1", port }));
+  }
+
   /** Connects, and sends a request for `/`. */
   static async request(
     port: number,
     headers: Record<string, string> | [string, string][] = HANDSHAKE,
     method = "GET",
-    path = "/",
   ): Promise<RawPeer> {
-    const peer = new RawPeer(
-      await Deno.connect({ hostname: "127.0.0.1", port }),
-    );
+    const peer = await RawPeer.connect(port);
     const lines = (Array.isArray(headers) ? headers : Object.entries(headers))
       .map(([name, value]) => `${name}: ${value}\r\n`);
     await peer.write(
-      `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${
+      `${method} / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${
         lines.join("")
       }\r\n`,
     );

@@ -1,0 +1,162 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { handler, MAX_BUFFERED_BYTES, MAX_CONNECTIONS } from "./echo_server.ts";
+import { connect, type Message, serve } from "./testing/connections.ts";
+import { PERMITTED, startEchoServer } from "./testing/processes.ts";
+import { BINARY, CLOSE, encodeFrame, RawPeer, TEXT } from "./testing/raw.ts";
+
+const MiB = 1024 * 1024;
+const windows = Deno.build.os === "windows";
+
+/** A test that needs the permissions of `deno task test`. */
+function test(name: string, fn: () => Promise<void>, ignore = false): void {
+  Deno.test({ name, ignore: !PERMITTED || ignore, fn });
+}
+
+/** Returns the memory of a process, in bytes. */
+async function memoryOf(pid: number): Promise<number> {
+  const { stdout } = await new Deno.Command("ps", {
+    args: ["-o", "rss=", "-p", `${pid}`],
+  }).output();
+  return Number(new TextDecoder().decode(stdout)) * 1024;
+}
+
+test("handler() echoes a message of just under 64 MiB", async () => {
+  await using server = serve(handler);
+  await using client = await connect(server.url);
+  const message = Buffer.alloc(MAX_BUFFERED_BYTES - 1, "sixty-four");
+  for (let i = 0; i < 3; i++) {
+    const echo = await client.echo(message.buffer) as ArrayBuffer;
+    assert(message.equals(Buffer.from(echo)));
+  }
+  const text = "é".repeat(30 * MiB);
+  assert(await client.echo(text) === text);
+});
+
+test("echo_server.ts loses nothing of 1000 clients with 100 messages each", async () => {
+  await using server = await startEchoServer();
+  const clients = await Promise.all(
+    Array.from({ length: 1000 }, () => connect(server.url)),
+  );
+  await Promise.all(clients.map(async (client, i) => {
+    const messages = Array.from(
+      { length: 100 },
+      (_, j): Message =>
+        (i + j) % 2
+          ? `${i} ${j} ${"€".repeat(j)}`
+          : new Uint8Array(i + j).fill(j).buffer,
+    );
+    for (const message of messages) client.socket.send(message);
+    for (const message of messages) assertEquals(await client.next(), message);
+    await client[Symbol.asyncDispose]();
+  }));
+});
+
+for (
+  const [count, size, opcode] of [
+    [1024, MiB, BINARY],
+    [1024, MiB, TEXT],
+    [16384, MiB / 16, BINARY],
+    [300_000, 1000, BINARY],
+    [1_000_000, 20, TEXT],
+    [1_500_000, 0, BINARY],
+  ]
+) {
+  test(
+    `echo_server.ts bounds the memory of who sends ${count} messages of ${size} bytes and does not read`,
+    async () => {
+      await using server = await startEchoServer();
+      await using bystander = await connect(server.url);
+      await bystander.echo("Hello!");
+      const idle = await memoryOf(server.pid);
+      using peer = await RawPeer.open(server.port);
+      const frame = encodeFrame({ opcode, payload: new Uint8Array(size) });
+      const batch = Math.ceil(MiB / frame.length);
+      const frames = new Uint8Array(batch * frame.length);
+      for (let i = 0; i < batch; i++) frames.set(frame, i * frame.length);
+      let most = 0;
+      try {
+        for (let sent = 0; sent < count; sent += batch) {
+          await peer.write(frames);
+          if (sent / batch % 16 === 0) {
+            assertEquals(await bystander.echo(`${sent}`), `${sent}`);
+            most = Math.max(most, await memoryOf(server.pid));
+          }
+        }
+      } catch (error) {
+        // Who goes on sending after the close is dropped: an end, too.
+        const { BrokenPipe, ConnectionReset } = Deno.errors;
+        const dropped = [BrokenPipe, ConnectionReset];
+        if (!dropped.some((type) => error instanceof type)) throw error;
+      }
+      assertEquals(await bystander.echo("Still there?"), "Still there?");
+      most = Math.max(most, await memoryOf(server.pid));
+      const more = Math.round((most - idle) / MiB);
+      assert(more < 200, `It took ${more} MiB`);
+    },
+    windows,
+  );
+}
+
+test("echo_server.ts takes 1 GiB from who keeps 32 MiB in flight", async () => {
+  await using server = await startEchoServer();
+  await using client = await connect(server.url);
+  const message = new Uint8Array(64 * 1024).buffer;
+  const total = 1024 * MiB / message.byteLength;
+  const window = 32 * MiB / message.byteLength;
+  for (let sent = 0, received = 0; received < total; received++) {
+    for (; sent < total && sent - received < window; sent++) {
+      client.socket.send(message);
+    }
+    assertEquals((await client.next() as ArrayBuffer)?.byteLength, 65536);
+  }
+});
+
+test("echo_server.ts has room for so many connections, however others ended", async () => {
+  await using server = await startEchoServer();
+  const frame = encodeFrame({
+    opcode: BINARY,
+    payload: new Uint8Array(70_000),
+  });
+  for (let i = 0; i < 600; i++) {
+    using peer = await RawPeer.request(server.port);
+    if (i % 6 === 0) continue; // before the handshake is answered
+    await peer.readHead();
+    if (i % 6 === 1) continue; // without a close frame
+    if (i % 6 === 2) await peer.write(frame); // with a reset
+    if (i % 6 === 3) await peer.write(frame.subarray(0, 9)); // within a frame
+    if (i % 6 === 4) await peer.send({ opcode: 3, payload: frame }); // by error
+    if (i % 6 === 5) {
+      await peer.send({ opcode: CLOSE, payload: new Uint8Array() });
+    }
+    if (i % 6 > 3) await peer.drain();
+  }
+
+  const peers: RawPeer[] = [];
+  /** Opens connections until one is refused, and returns the refusal. */
+  async function fill(): Promise<string> {
+    for (;;) {
+      const peer = await RawPeer.request(server.port);
+      const head = await peer.readHead();
+      if (head.startsWith("HTTP/1.1 101 ")) {
+        peers.push(peer);
+        continue;
+      }
+      peer[Symbol.dispose]();
+      return head;
+    }
+  }
+  const refusal = await fill();
+  assertMatch(refusal, /^HTTP\/1.1 503 /);
+  assertMatch(refusal, /^retry-after: \d+\r$/im);
+  assertEquals(peers.length, MAX_CONNECTIONS);
+
+  // One that ends makes room for one.
+  const [peer] = peers;
+  await peer.send({ opcode: CLOSE, payload: new Uint8Array() });
+  await peer.drain();
+  while (peers.length === MAX_CONNECTIONS) await fill();
+  await fill();
+  assertEquals(peers.length, MAX_CONNECTIONS + 1);
+  for (const peer of peers) peer[Symbol.dispose]();
+});
