@@ -108,7 +108,10 @@ export function converse(
       } else if (event.code !== 1000) {
         fail(`The close was not answered with 1000: ${describeClose(event)}`);
       } else if (received < messages.length) {
-        fail(`Only ${received} of ${messages.length} messages came back`);
+        fail(
+          `Only ${received} of ${messages.length} messages came back ` +
+            "(a longer pause gives them more time)",
+        );
       } else {
         resolve();
       }
