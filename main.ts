@@ -184,7 +184,13 @@ async function main(args: string[]): Promise<void> {
   };
   if (text === undefined) return await converseWithCompanion(options);
   if (messages.length > 0) options.messages = messages;
-  await converse(parseURL(text), options);
+  const url = parseURL(text);
+  try {
+    await converse(url, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new Error(`${url}: ${error.message}`);
+  }
 }
 
 /** Converses with the echo server beside this file, on a free port. */

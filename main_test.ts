@@ -226,6 +226,7 @@ Deno.test({
     for (const args of [[], ["ws://127.0.0.1:1/"]]) {
       const { code, stdout, stderr } = await deno("run", "main.ts", ...args);
       assertEquals(stdout, "");
+      assertStringIncludes(stderr, args[0] ?? "127.0.0.1");
       assertStringIncludes(stderr, "--allow-net");
       assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
       assertEquals(code, 1);

@@ -31,6 +31,10 @@ const CLOSE_CODES: Record<number, string> = {
   3008: "timeout",
 };
 
+/** What is said on any system when the other end has just gone. */
+const DROPPED =
+  /EOF|reset|broken pipe|aborted|forcibly closed|closed before|canceled/i;
+
 /**
  * Returns how a connection was closed, as in `1011 (internal error) "boom"`.
  *
@@ -54,8 +58,7 @@ export function describeClose(
  * wrong, if it was more than going away.
  */
 export function describeDrop(message: string): string {
-  const wrong = /^(|Unexpected EOF)$/.test(message) ||
-      /reset|broken pipe/i.test(message)
+  const wrong = message === "" || DROPPED.test(message)
     ? ""
     : `: ${printable(message)}`;
   return `The connection dropped, no close frame came (1006)${wrong}`;
@@ -118,7 +121,7 @@ export function describeRefusal(url: string, message: string): string {
     return "The server's answer is not HTTP" +
       (secure ? "" : ` (if it speaks TLS, ${other})`);
   }
-  if (/closed before|canceled|reset|EOF|broken pipe/i.test(detail)) {
+  if (DROPPED.test(detail)) {
     return "The server closed the connection without an answer" +
       (secure ? "" : ` (if it wants TLS, ${other})`);
   }

@@ -74,23 +74,25 @@ export function parsePort(flag: string, text: string): number {
  */
 export function parseURL(text: string): URL {
   const url = URL.parse(text);
-  const wanted = "wanted a URL that begins with ws:// or wss://";
   if (url?.protocol === "ws:" || url?.protocol === "wss:") {
     if (!text.includes("#")) return url;
     throw new SyntaxError(
       `${
         quote(text)
-      } is not a WebSocket URL: it has a fragment (leave out "#" and what follows)`,
+      } is not a WebSocket URL: wanted one without a fragment (#)`,
     );
   }
-  const http = /^http(?=s?:)/i;
-  const guess = http.test(text) ? text.replace(http, "ws") : `ws://${text}`;
-  const hint =
-    /^(?!https?:)[a-z][a-z+.-]*:\/\//i.test(text) || !URL.canParse(guess)
-      ? ""
-      : `, as in ${printable(guess)}`;
+  // It may be the URL of a page, or a host as one types it into a browser.
+  const guess = /^https?:\/\//i.test(text)
+    ? text.replace(/^http(s?)/i, (_, s) => `ws${s.toLowerCase()}`)
+    : /^(\[[\da-f:]+\]|[\w.-]+)(:\d+)?([/?]|$)/i.test(text)
+    ? `ws://${text}`
+    : "";
+  const hint = URL.canParse(guess) ? `, as in ${printable(guess)}` : "";
   throw new SyntaxError(
-    `${quote(text)} is not a WebSocket URL: ${wanted}${hint}`,
+    `${
+      quote(text)
+    } is not a WebSocket URL: wanted ws://host or wss://host${hint}`,
   );
 }
 
