@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { handler, MAX_BUFFERED_BYTES, MAX_CONNECTIONS } from "./echo_server.ts";
+import {
+  handler,
+  MAX_BUFFERED_BYTES,
+  MAX_BUFFERED_MESSAGES,
+  MAX_CONNECTIONS,
+} from "./echo_server.ts";
 import { connect, type Message, serve } from "./testing/connections.ts";
 import { PERMITTED, startEchoServer } from "./testing/processes.ts";
 import { BINARY, CLOSE, encodeFrame, RawPeer, TEXT } from "./testing/raw.ts";
@@ -31,6 +36,17 @@ test("handler() echoes a message of just under 64 MiB", async () => {
   }
   const text = "é".repeat(30 * MiB);
   assert(await client.echo(text) === text);
+});
+
+test("handler() cuts nobody who reads, however small the messages", async () => {
+  await using server = serve(handler);
+  await using client = await connect(server.url);
+  for (const message of ["", "x"]) {
+    for (let sent = 0; sent <= MAX_BUFFERED_MESSAGES; sent += 10_000) {
+      for (let i = 0; i < 10_000; i++) client.socket.send(message);
+      for (let i = 0; i < 10_000; i++) assert(await client.next() === message);
+    }
+  }
 });
 
 test("echo_server.ts loses nothing of 1000 clients with 100 messages each", async () => {

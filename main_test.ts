@@ -124,7 +124,7 @@ Deno.test({
   ignore: !PERMITTED,
   async fn() {
     await using server = serve(handler);
-    const options = { pause: 600, timeout: 300 };
+    const options = { pause: 400, timeout: 200 };
     assertEquals(await logOf(server.url, options), SIX_LINES);
   },
 });
@@ -154,7 +154,7 @@ Deno.test({
   ignore: !PERMITTED,
   async fn() {
     await using server = await startEchoServer();
-    const { code, stdout, stderr } = await main(server.url);
+    const { code, stdout, stderr } = await main("--pause", "0.2", server.url);
     assertEquals(stdout, SIX_LINES.join("\n") + "\n");
     assertEquals(stderr, "");
     assertEquals(code, 0);
@@ -198,7 +198,7 @@ Deno.test({
     );
     const { code, stdout, stderr } = await deno(
       ...["run", "--allow-net", "--cert", "testdata/ca.pem", "main.ts"],
-      `wss://localhost:${server.port}`,
+      ...["--pause", "0.2", `wss://localhost:${server.port}`],
     );
     assertEquals(stdout, SIX_LINES.join("\n") + "\n");
     assertEquals(stderr, "");
