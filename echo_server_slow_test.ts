@@ -78,8 +78,9 @@ for (
     [1_500_000, 0, BINARY],
   ]
 ) {
+  const kind = opcode === TEXT ? "text" : "bytes";
   test(
-    `echo_server.ts bounds the memory of who sends ${count} messages of ${size} bytes and does not read`,
+    `echo_server.ts bounds the memory for ${count} messages of ${size} B of ${kind} that are not read`,
     async () => {
       await using server = await startEchoServer();
       await using bystander = await connect(server.url);

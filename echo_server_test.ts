@@ -486,8 +486,10 @@ test("echo_server.ts delivers what is queued before it stops", async () => {
   const payload = new Uint8Array(64 * 1024);
   const frame = encodeFrame({ opcode: BINARY, payload });
   for (let i = 0; i < 500; i++) await peer.write(frame);
+  await using bystander = await connect(server.url);
   server.kill("SIGTERM");
-  // Messages that go on coming do not spoil it.
+  assertEquals((await bystander.closed).code, 1001);
+  // It is about to stop. Messages that go on coming do not spoil it.
   for (let i = 0; i < 5; i++) await peer.write(frame);
   let echoed = 0;
   let last = await peer.readFrame();

@@ -1,18 +1,20 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { handler } from "./echo_server.ts";
 import { converse } from "./main.ts";
 import { serve } from "./testing/connections.ts";
-import { deno, main, PERMITTED, startEchoServer } from "./testing/processes.ts";
-
-const SIX_LINES = [
-  "connected",
-  "client -> server: Hello WebSocket!",
-  "client <- server: Hello WebSocket!",
-  "client -> server: Hello World!",
-  "client <- server: Hello World!",
-  "disconnected",
-];
+import {
+  deno,
+  main,
+  PERMITTED,
+  SIX_LINES,
+  startEchoServer,
+} from "./testing/processes.ts";
 
 /** Echoes without a network, for where there is no permission to use one. */
 class EchoingWebSocket extends EventTarget {
@@ -146,6 +148,18 @@ Deno.test({
     assertEquals(stdout, SIX_LINES.join("\n") + "\n");
     assertEquals(stderr, "");
     assertEquals(code, 0);
+  },
+});
+
+Deno.test({
+  name: "main.ts --pause SECONDS talks to a server of its own as fast as that",
+  ignore: !PERMITTED,
+  async fn() {
+    const { code, stdout, stderr, time } = await main("--pause", "0.1");
+    assertEquals(stdout, SIX_LINES.join("\n") + "\n");
+    assertEquals(stderr, "");
+    assertEquals(code, 0);
+    assert(time < 2000, `It took ${time} ms`);
   },
 });
 

@@ -94,7 +94,9 @@ async function burst(
         sent += await connection.write(sent > 0 ? frame.subarray(sent) : frame);
       }
       for (let received = 0; received < echoLength;) {
-        received += (await connection.read(bytes))!;
+        const length = await connection.read(bytes);
+        if (length === null) throw new Deno.errors.UnexpectedEof();
+        received += length;
       }
       count++;
     }
@@ -170,8 +172,10 @@ async function compare(programs: Program[]): Promise<void> {
   const [, ...others] = programs;
   const names = others.map(({ name }) => `${name}: wall | CPU`);
   console.log("\n## Echo: echo_server.ts / another, median (quartiles)\n");
-  console.log(`| message | connections | messages/s | ${names.join(" | ")} |`);
-  console.log(`|---|---|---|${"---|---|".repeat(others.length)}`);
+  console.log(
+    `| message | connections | messages/s: wall | CPU | ${names.join(" | ")} |`,
+  );
+  console.log(`|---|---|---|---|${"---|---|".repeat(others.length)}`);
   const memories = [];
   for (const { name, opcode, size } of MESSAGES) {
     // New processes for each size: what an earlier one did to their heaps shows.
@@ -190,13 +194,16 @@ async function compare(programs: Program[]): Promise<void> {
       }
       peers.forEach(closeAll);
       const [ours, ...theirs] = bursts;
-      const cells = theirs.flatMap((their) =>
-        (["wall", "cpu"] as const).map((kind) =>
+      const kinds = ["wall", "cpu"] as const;
+      const rates = kinds.map((kind) =>
+        spread(ours.map((one) => one[kind])).median.toFixed(0)
+      );
+      const ratios = theirs.flatMap((their) =>
+        kinds.map((kind) =>
           format(ours.map((one, i) => one[kind] / their[i][kind]))
         )
       );
-      const rate = spread(ours.map(({ wall }) => wall)).median.toFixed(0);
-      console.log(`| ${[name, count, rate, ...cells].join(" | ")} |`);
+      console.log(`| ${[name, count, ...rates, ...ratios].join(" | ")} |`);
     }
     const used = servers.map(({ pid }, i) =>
       `${programs[i].name} ${(memory(pid) / 1024).toFixed(0)} MiB`

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { startEchoServer } from "../testing/processes.ts";
+import { SIX_LINES, startEchoServer } from "../testing/processes.ts";
 
 const NAMES = ["run", "net", "read", "write", "env", "sys"] as const;
 const PERMITTED = NAMES.every((name) =>
@@ -30,15 +30,6 @@ const CHROME_FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-];
-
-const SIX_LINES = [
-  "connected",
-  "client -> server: Hello WebSocket!",
-  "client <- server: Hello WebSocket!",
-  "client -> server: Hello World!",
-  "client <- server: Hello World!",
-  "disconnected",
 ];
 
 /** What is used of a page of puppeteer-core. */

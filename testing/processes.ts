@@ -4,6 +4,16 @@
  * @module
  */
 
+/** What main.ts prints. */
+export const SIX_LINES = [
+  "connected",
+  "client -> server: Hello WebSocket!",
+  "client <- server: Hello WebSocket!",
+  "client -> server: Hello World!",
+  "client <- server: Hello World!",
+  "disconnected",
+];
+
 /** The folder of main.ts. */
 export const ROOT = new URL("..", import.meta.url);
 
