@@ -51,6 +51,9 @@ export const MAX_CONNECTIONS = 10_000;
  */
 const IDLE_TIMEOUT = 100;
 
+/** Bytes in a message from which its memory is expensive to get: 256 KiB. */
+const LARGE = 256 * 1024;
+
 /** The connections there are. */
 const connections = new Set<WebSocket>();
 
@@ -99,21 +102,19 @@ export function handler(request: Request): Response {
 
 /** Sends every message back, as long as the peer takes what is sent. */
 function echo(socket: WebSocket): void {
-  // How many messages wait is told from how many bytes do: once the bytes
-  // echoed up to `mark` are taken, so are the messages counted in `before`, and
-  // those counted in `since` are the next to watch.
-  let echoed = 0;
-  let mark = 0;
+  // How many messages wait is told from how many bytes do: when those are fewer
+  // than came `since` a moment, all that came before it is taken.
   let before = 0;
   let since = 0;
+  let bytesSince = 0;
   let cutOff = false;
 
   socket.addEventListener("message", ({ data }) => {
     const buffered = socket.bufferedAmount;
-    if (echoed - buffered > mark) {
-      mark = echoed;
+    if (buffered < bytesSince) {
       before = since;
       since = 0;
+      bytesSince = 0;
     }
     if (cutOff) {
       // What still comes is not echoed.
@@ -125,14 +126,19 @@ function echo(socket: WebSocket): void {
       closeWhenTaken(socket, 1008, "Too much was echoed and not read");
     } else {
       socket.send(data);
-      const size = socket.bufferedAmount - buffered;
-      echoed += size;
+      // Text takes at least as many bytes as its length says.
+      const size = typeof data === "string" ? data.length : data.byteLength;
+      bytesSince += size;
       // That an empty message was taken shows only when later bytes are. It
       // costs less than others, and counts less: a million in a row may come.
       since += size > 0 ? 1 : 1 / 8;
     }
-    // Free the memory now: garbage collection would be far behind.
-    if (typeof data !== "string") data.transfer(0);
+    // Free the memory now: garbage collection would be far behind. Only to get
+    // large pieces back from the system costs more than to wait, when one can.
+    if (
+      typeof data !== "string" &&
+      (data.byteLength < LARGE || buffered > 0 || cutOff)
+    ) data.transfer(0);
   });
 }
 

@@ -110,6 +110,15 @@ async function burst(
   };
 }
 
+/** Puts an array in a random order. */
+function shuffle<T>(array: T[]): T[] {
+  for (let i = array.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [array[i], array[j]] = [array[j], array[i]];
+  }
+  return array;
+}
+
 /** Returns the median, and the quartiles around it. */
 function spread(numbers: number[]) {
   const sorted = numbers.toSorted((a, b) => a - b);
@@ -185,9 +194,8 @@ async function compare(programs: Program[]): Promise<void> {
       const peers = await Promise.all(servers.map((one) => open(one, count)));
       const bursts: Burst[][] = servers.map(() => []);
       for (let round = -1; round < ROUNDS; round++) {
-        for (let turn = 0; turn < servers.length; turn++) {
-          // Who is first in a round should not always be first.
-          const i = (turn + round + 1) % servers.length;
+        // Who was asked before leaves its mark: it should be another each time.
+        for (const i of shuffle([...servers.keys()])) {
           const result = await burst(peers[i], frames, servers[i]);
           if (round >= 0) bursts[i].push(result); // the first is to warm up
         }
