@@ -95,10 +95,9 @@ export function describeRefusal(url: string, message: string): string {
     return "The server's TLS certificate has expired";
   }
   if (/not valid for name/.test(detail)) {
-    const valid = /(valid for \w+\("([^"]*)"\))/.exec(detail)?.[2];
-    return `The server's TLS certificate is for another host name${
-      valid && `: ${printable(valid)}`
-    }`;
+    const name = /valid for \w+\("([^"]*)"\)/.exec(detail)?.[1];
+    return "The server's TLS certificate is for another host name" +
+      (name === undefined ? "" : `: ${printable(name)}`);
   }
   if (/UnknownIssuer/.test(detail)) {
     return "The server's TLS certificate is from an unknown authority " +
