@@ -33,7 +33,8 @@ export const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
  * How many messages, echoed to one peer, may wait for it to take them: 131 072.
  * A waiting message costs the runtime up to 1 KiB beyond its bytes, so that
  * small ones would take gigabytes before they were 64 MiB. The peer that
- * exceeds it is cut off in the same way.
+ * exceeds it is cut off in the same way. Deno does not tell how many wait: the
+ * count is an estimate, at most twice too high.
  */
 export const MAX_BUFFERED_MESSAGES = 128 * 1024;
 
