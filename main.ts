@@ -16,21 +16,22 @@ import { printable } from "./lib/printable.ts";
 /** Options for {@linkcode converse}. */
 export interface ConverseOptions {
   /**
-   * What to send, one message after the other.
+   * What to send, one message after the other. With none, the connection is
+   * closed as soon as it is open.
    *
    * @default {["Hello WebSocket!", "Hello World!"]}
    */
   messages?: string[];
   /**
    * Milliseconds between one message and the next, and between the last one and
-   * the close.
+   * the close; 2_147_483_647 at most, as for any timer.
    *
    * @default {1000}
    */
   pause?: number;
   /**
    * Milliseconds to wait for the server wherever the conversation depends on
-   * it: for the connection to open, and for it to close.
+   * it: for the connection to open, and for it to close; 2_147_483_647 at most.
    *
    * @default {10_000}
    */
