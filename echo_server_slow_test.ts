@@ -7,16 +7,11 @@ import {
   MAX_CONNECTIONS,
 } from "./echo_server.ts";
 import { connect, type Message, serve } from "./testing/connections.ts";
-import { PERMITTED, startEchoServer } from "./testing/processes.ts";
+import { startEchoServer, test } from "./testing/processes.ts";
 import { BINARY, CLOSE, encodeFrame, RawPeer, TEXT } from "./testing/raw.ts";
 
 const MiB = 1024 * 1024;
 const windows = Deno.build.os === "windows";
-
-/** A test that needs the permissions of `deno task test`. */
-function test(name: string, fn: () => Promise<void>, ignore = false): void {
-  Deno.test({ name, ignore: !PERMITTED || ignore, fn });
-}
 
 /** Returns the memory of a process, in bytes. */
 async function memoryOf(pid: number): Promise<number> {

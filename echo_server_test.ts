@@ -11,10 +11,9 @@ import { handler } from "./echo_server.ts";
 import { connect, type Message, serve } from "./testing/connections.ts";
 import {
   deno,
-  PERMITTED,
-  ROOT,
   startEchoServer,
   startServer,
+  test,
 } from "./testing/processes.ts";
 import {
   BINARY,
@@ -30,11 +29,6 @@ import {
 } from "./testing/raw.ts";
 
 const bytes = (...numbers: number[]) => new Uint8Array(numbers);
-
-/** A test that needs the permissions of `deno task test`. */
-function test(name: string, fn: () => Promise<void>, ignore = false): void {
-  Deno.test({ name, ignore: !PERMITTED || ignore, fn });
-}
 
 test("handler() sends text back as text, and bytes as bytes", async () => {
   await using server = serve(handler);
@@ -561,18 +555,10 @@ test(
 );
 
 test("echo_server.ts survives a shortage of file descriptors", async () => {
+  const args = ["run", "--allow-net", "echo_server.ts", "--port", "0"];
   await using server = await startServer(
-    new Deno.Command("sh", {
-      args: [
-        "-c",
-        'ulimit -n 64; exec "$0" run --allow-net echo_server.ts --port 0',
-        Deno.execPath(),
-      ],
-      cwd: ROOT,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }),
+    "sh",
+    ["-c", 'ulimit -n 64; exec "$0" "$@"', Deno.execPath(), ...args],
   );
   await using first = await connect(server.url);
   const attempt = async (peers: RawPeer[]) => {

@@ -142,18 +142,6 @@ function closeAll(peers: RawPeer[]): void {
   for (const peer of peers) peer[Symbol.dispose]();
 }
 
-/** Starts a program that prints its URL. */
-function start(command: string, args: string[]): Promise<EchoServer> {
-  return startServer(
-    new Deno.Command(command, {
-      args,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }),
-  );
-}
-
 /** Returns the version of a command, if it is there to be run. */
 async function versionOf(command: string): Promise<string | undefined> {
   try {
@@ -327,7 +315,8 @@ if (import.meta.main) {
     { name: "echo_server.ts", start: () => startEchoServer() },
     {
       name: "bare handler",
-      start: () => start(Deno.execPath(), ["run", "--allow-net", path("bare")]),
+      start: () =>
+        startServer(Deno.execPath(), ["run", "--allow-net", path("bare")]),
     },
   ];
   const versions = [`Deno ${Deno.version.deno}`];
@@ -336,13 +325,16 @@ if (import.meta.main) {
     await installWs(folder);
     programs.push({
       name: "ws",
-      start: () => start("node", [`${folder}/ws.mjs`]),
+      start: () => startServer("node", [`${folder}/ws.mjs`]),
     });
     versions.push(`${WS} on Node.js ${node}`);
   }
   const bun = await versionOf("bun");
   if (bun !== undefined) {
-    programs.push({ name: "Bun", start: () => start("bun", [path("bun")]) });
+    programs.push({
+      name: "Bun",
+      start: () => startServer("bun", [path("bun")]),
+    });
     versions.push(`Bun ${bun}`);
   }
   console.log(`${versions.join(", ")}; ${navigator.hardwareConcurrency} cores`);

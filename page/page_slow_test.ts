@@ -45,7 +45,6 @@ interface Page {
 
 /** A message on a page's console, or an error of its script. */
 interface Message {
-  type?(): string;
   text?(): string;
 }
 
@@ -82,8 +81,7 @@ for (const browser of ["chrome", "firefox"] as const) {
     name: `The page works in ${browser}`,
     ignore: path === undefined,
     async fn(test) {
-      const server = await startEchoServer();
-      await using _server = server;
+      await using server = await startEchoServer();
       await using running = await open(browser, path!);
       const { page } = running;
       const logged: string[] = [];

@@ -24,6 +24,15 @@ export const PERMITTED = ["run", "net"].every((name) =>
   ).state === "granted"
 );
 
+/** A test that is ignored without the permissions of `deno task test`. */
+export function test(
+  name: string,
+  fn: () => Promise<void>,
+  ignore = false,
+): void {
+  Deno.test({ name, ignore: !PERMITTED || ignore, fn });
+}
+
 /** What a process did. */
 export interface Result {
   code: number;
@@ -36,7 +45,8 @@ export interface Result {
 /** Runs Deno in the project's folder, with no terminal and no input. */
 export async function deno(...args: string[]): Promise<Result> {
   const start = performance.now();
-  const { code, stdout, stderr } = await command(args).output();
+  const { code, stdout, stderr } = await command(Deno.execPath(), args)
+    .output();
   return {
     code,
     stdout: new TextDecoder().decode(stdout),
@@ -71,14 +81,18 @@ export interface EchoServer extends AsyncDisposable {
 export function startEchoServer(...args: string[]): Promise<EchoServer> {
   const flags = ["--allow-net", "--allow-read", "--unstable-net"];
   return startServer(
-    command(["run", ...flags, "echo_server.ts", "--port", "0", ...args]),
+    Deno.execPath(),
+    ["run", ...flags, "echo_server.ts", "--port", "0", ...args],
   );
 }
 
-/** The same for any command that prints a line with its URL. */
-export async function startServer(command: Deno.Command): Promise<EchoServer> {
+/** The same for any program that prints a line with its URL. */
+export async function startServer(
+  program: string,
+  args: string[],
+): Promise<EchoServer> {
   const start = performance.now();
-  const process = command.spawn();
+  const process = command(program, args).spawn();
   const stderr = new Response(process.stderr).text();
   const reader = process.stdout.pipeThrough(new TextDecoderStream())
     .getReader();
@@ -121,8 +135,8 @@ export async function startServer(command: Deno.Command): Promise<EchoServer> {
   };
 }
 
-function command(args: string[]): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
+function command(program: string, args: string[]): Deno.Command {
+  return new Deno.Command(program, {
     args,
     cwd: ROOT,
     env: { NO_COLOR: "1" },
