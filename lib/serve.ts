@@ -11,6 +11,12 @@ const STOP_DEADLINE = 3000;
 const RETRY_INTERVAL = 1000;
 
 /**
+ * Milliseconds within which a signal is still the first one: `deno task` passes
+ * on what the terminal or the supervisor has sent to its whole group already.
+ */
+const SAME_SIGNAL = 200;
+
+/**
  * Serves until SIGINT or SIGTERM (on Windows: SIGINT), and then ends the process
  * with exit code 0, after 3 s at the latest. A second signal ends it at once,
  * with exit code 1.
@@ -55,10 +61,13 @@ export function serve(
 
   const address = listen(options.port);
 
-  let stopping = false;
+  let stoppingSince: number | undefined;
   async function stop(): Promise<void> {
-    if (stopping) Deno.exit(1);
-    stopping = true;
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince < SAME_SIGNAL) return;
+      Deno.exit(1);
+    }
+    stoppingSince = performance.now();
     // A peer that does not read would hold it up for ever.
     setTimeout(() => Deno.exit(0), STOP_DEADLINE);
     await goAway();
