@@ -1,74 +1,90 @@
 /**
- * A WebSocket echo server: every message comes back as it was sent, text as
- * text and bytes as bytes, and nothing else is ever sent.
+ * A WebSocket echo server. Every message comes back as it was sent: text as
+ * text, bytes as bytes. The server sends nothing else.
  *
  * ```sh
  * deno run --allow-net echo_server.ts --port 8000
  * ```
  *
  * It keeps no state beyond its open connections. To serve the echo from a
- * program of your own, or from a platform that runs Deno:
+ * custom program, or on a platform that runs Deno:
  *
- * ```ts ignore
+ * ```ts no-eval
  * import { handler } from "./echo_server.ts";
  *
+ * // A text message of more than 512 MiB is an unhandled rejection in Deno.
+ * addEventListener("unhandledrejection", (event) => event.preventDefault());
  * Deno.serve(handler);
  * ```
  *
  * @module
  */
 
+import { Backlog, MESSAGE_OVERHEAD, SharedMemory } from "./lib/backlog.ts";
+import { closeWhenQuiet, closeWhenRead } from "./lib/close.ts";
 import { answer, elements, refuse } from "./lib/handshake.ts";
-import { printable } from "./lib/printable.ts";
 
 /**
- * How many bytes, echoed to one peer, may wait for it to take them: 64 MiB.
- * Deno can not pause a peer that sends and does not read, so this is where it
- * is cut off: the message that would exceed it is not echoed, and the
- * connection is closed with code 1008 (RFC 6455 section 7.4.1).
- */
-export const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
-
-/**
- * How many messages, echoed to one peer, may wait for it to take them: 131 072.
- * A waiting message costs the runtime up to 1 KiB beyond its bytes, so that
- * small ones would take gigabytes before they were 64 MiB. The peer that
- * exceeds it is cut off in the same way. Deno does not tell how many wait: the
- * count is an estimate, at most twice too high.
- */
-export const MAX_BUFFERED_MESSAGES = 128 * 1024;
-
-/**
- * How many connections are served at a time, by all uses of {@linkcode handler}
- * in a process: 10 000. Beyond it the answer to a handshake is 503.
+ * How many connections may be open in a process: 10,000. Beyond that, a
+ * handshake is answered with 503 (Service Unavailable).
  */
 export const MAX_CONNECTIONS = 10_000;
 
 /**
- * Seconds without a sign of life after which a peer counts as dead. Deno pings
- * after half of it: at 50 s a proxy that gives up after the usual 60 s of
- * silence never does. A frame must arrive within it, so that one of 64 MiB
- * needs 5.4 Mbit/s.
+ * How many bytes may wait in a process for peers that do not read: 512 MiB. A
+ * waiting message counts as 1 KiB more than its bytes, because Deno uses that
+ * much.
+ *
+ * Deno cannot pause a peer that sends without reading. So a peer whose waiting
+ * messages take more than a quarter of what is still free is cut off: nothing
+ * more is echoed, and the connection is closed with code 1008 (RFC 6455 section
+ * 7.4.1) as soon as the peer has read the rest. One slow peer gets 102 MiB in
+ * this way, 40 get 12 MiB each.
+ *
+ * What one peer has waiting stays in memory for as long as it keeps the
+ * connection without reading: Deno has no way to drop a connection.
+ *
+ * Deno does not say whether an empty message waits. They all count until the
+ * peer has read a later message that is not empty. So a peer that sends more
+ * than 100,000 empty messages, and nothing else, is cut off even if it reads.
+ */
+export const MAX_WAITING_BYTES = 512 * 1024 * 1024;
+
+/**
+ * After how many bytes that were not echoed a peer that was cut off is dropped,
+ * even if it has not read the rest: 128 MiB. Each message counts as in
+ * {@linkcode MAX_WAITING_BYTES}. Without this, a peer that keeps sending takes
+ * all the time of the server.
+ */
+export const MAX_IGNORED_BYTES = 128 * 1024 * 1024;
+
+/**
+ * Seconds without any data from a peer until the connection is closed with
+ * 1001. Deno sends a ping after half of it: at 50 s, before a proxy gives up a
+ * silent connection after the usual 60 s. A frame must arrive within it, so one
+ * of 64 MiB needs 5.4 Mbit/s.
  */
 const IDLE_TIMEOUT = 100;
 
-/** Bytes in a message from which its memory is expensive to get: 256 KiB. */
+/** Bytes of a message from which its memory is expensive to allocate. */
 const LARGE = 256 * 1024;
 
-/** The connections there are. */
+const memory = new SharedMemory(MAX_WAITING_BYTES);
 const connections = new Set<WebSocket>();
-
-/** Whether no more are taken. */
-let goingAway = false;
+let unopened = 0;
+let shuttingDown = false;
 
 /**
- * Answers a WebSocket handshake, on any path, and echoes all that comes over
- * the connection. The first subprotocol that is offered is chosen.
+ * Answers a WebSocket handshake, on any path, and echoes every message of the
+ * connection. It chooses the first subprotocol that the client offers.
  *
- * Any other request is refused before it is a WebSocket (RFC 6455 section
- * 4.2.1): 405 for another method than GET, 426 for plain HTTP and for another
- * version than 13, 400 for a bad `Sec-WebSocket-Key` or
- * `Sec-WebSocket-Protocol`, 503 when there are {@linkcode MAX_CONNECTIONS}.
+ * @param request Any request that reached the server.
+ * @returns 101 (Switching Protocols) for a valid handshake. Otherwise, as RFC
+ * 6455 sections 4.2.1, 4.2.2 and 4.4 say: 426 for a GET or HEAD request that is
+ * not a handshake, and for another version than 13; 405 for any other method;
+ * 400 for a missing or bad `Host`, a bad `Sec-WebSocket-Key` or
+ * `Sec-WebSocket-Protocol`; 503 if {@linkcode MAX_CONNECTIONS} are open, and
+ * during shutdown.
  *
  * @example
  * ```ts no-eval
@@ -78,218 +94,96 @@ let goingAway = false;
  * ```
  */
 export function handler(request: Request): Response {
-  const refused = refuse(request);
-  if (refused !== undefined) return refused;
-  if (goingAway || connections.size >= MAX_CONNECTIONS) {
-    return answer(503, "There is no room for a connection now", {
-      "retry-after": "10",
-    });
+  const refusal = refuse(request);
+  if (refusal !== undefined) return refusal;
+  if (shuttingDown || connections.size >= MAX_CONNECTIONS) {
+    return answer(503, "No more connections now", { "retry-after": "10" });
   }
-  const protocols = elements(request.headers.get("sec-websocket-protocol"));
+  const [protocol] = elements(request.headers.get("sec-websocket-protocol"));
 
   // From here on nothing may throw: that would end the whole server.
   const { socket, response } = Deno.upgradeWebSocket(request, {
     idleTimeout: IDLE_TIMEOUT,
   });
-  if (protocols.length > 0) {
-    // The option of upgradeWebSocket knows one spelling of a list only.
-    response.headers.set("sec-websocket-protocol", protocols[0]);
+  if (protocol !== undefined) {
+    // The protocol option of upgradeWebSocket accepts only ", " in a list.
+    response.headers.set("sec-websocket-protocol", protocol);
   }
-  connections.add(socket);
-  socket.addEventListener("close", () => connections.delete(socket));
+  track(socket);
   echo(socket);
   return response;
 }
 
-/** Sends every message back, as long as the peer takes what is sent. */
+/** Keeps a connection in the list while it is open. */
+function track(socket: WebSocket): void {
+  unopened++;
+  // A client that resets the handshake fires no event at all. So a connection
+  // counts from "open" on, and not before.
+  socket.addEventListener("open", () => {
+    unopened--;
+    if (connections.size >= MAX_CONNECTIONS) {
+      return socket.close(1013, "No more connections now");
+    }
+    connections.add(socket);
+    if (shuttingDown) sayGoodbye(socket);
+  });
+  socket.addEventListener("close", () => connections.delete(socket));
+}
+
+function sayGoodbye(socket: WebSocket): Promise<void> {
+  return closeWhenQuiet(socket, 1001, "Server shutting down");
+}
+
+/** Sends every message back, unless too many wait for the peer to read them. */
 function echo(socket: WebSocket): void {
-  // How many messages wait is told from how many bytes do: when those are fewer
-  // than came `since` a moment, all that came before it is taken.
-  let before = 0;
-  let since = 0;
-  let bytesSince = 0;
+  const backlog = new Backlog(socket, memory);
   let cutOff = false;
+  let ignored = 0;
 
   socket.addEventListener("message", ({ data }) => {
-    const buffered = socket.bufferedAmount;
-    if (buffered < bytesSince) {
-      before = since;
-      since = 0;
-      bytesSince = 0;
-    }
-    if (cutOff) {
-      // What still comes is not echoed.
-    } else if (
-      before + since >= MAX_BUFFERED_MESSAGES ||
-      isLonger(data, MAX_BUFFERED_BYTES - buffered)
-    ) {
+    if (!cutOff && backlog.isFull()) {
       cutOff = true;
-      closeWhenTaken(socket, 1008, "Too much was echoed and not read");
-    } else {
-      socket.send(data);
-      // Text takes at least as many bytes as its length says.
-      const size = typeof data === "string" ? data.length : data.byteLength;
-      bytesSince += size;
-      // That an empty message was taken shows only when later bytes are. It
-      // costs less than others, and counts less: a million in a row may come.
-      since += size > 0 ? 1 : 1 / 8;
+      closeWhenRead(socket, 1008, "Too many echoes were not read");
     }
-    // Free the memory now: garbage collection would be far behind. Only to get
-    // large pieces back from the system costs more than to wait, when one can.
+    const before = socket.bufferedAmount;
+    if (!cutOff) {
+      socket.send(data);
+      backlog.add(socket.bufferedAmount - before);
+    } else {
+      ignored += MESSAGE_OVERHEAD + (data.length ?? data.byteLength);
+      if (ignored > MAX_IGNORED_BYTES) socket.close(1008);
+    }
+    // Free the memory now, because garbage collection comes hundreds of MiB
+    // later. But keep large buffers of a peer that reads: to allocate new ones
+    // costs more.
     if (
-      typeof data !== "string" &&
-      (data.byteLength < LARGE || buffered > 0 || cutOff)
+      data instanceof ArrayBuffer &&
+      (data.byteLength < LARGE || before > 0 || cutOff)
     ) data.transfer(0);
   });
+
+  socket.addEventListener("close", () => backlog.release());
 }
 
 /**
- * Closes a connection once its peer has taken all that was sent to it. Were it
- * closed at once, Deno would drop it at the next message that comes, and with it
- * the close frame that waits behind the echoes.
+ * Refuses new connections, and closes the open ones with 1001. Resolves when a
+ * close frame was sent to each of them: if a peer does not read, never.
  */
-async function closeWhenTaken(
-  socket: WebSocket,
-  code: number,
-  reason: string,
-): Promise<void> {
-  while (socket.bufferedAmount > 0) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  socket.close(code, reason);
+export async function shutDown(): Promise<void> {
+  shuttingDown = true;
+  await Promise.all(Array.from(connections, sayGoodbye));
 }
 
-/** Takes no more connections, and closes those there are with 1001. */
-async function goAway(): Promise<void> {
-  goingAway = true;
-  await Promise.all(
-    Array.from(
-      connections,
-      (socket) => closeWhenTaken(socket, 1001, "Server shutting down"),
-    ),
-  );
-}
-
-/** Returns whether a message takes more than so many bytes on the wire. */
-function isLonger(data: string | ArrayBuffer, bytes: number): boolean {
-  if (typeof data !== "string") return data.byteLength > bytes;
-  // UTF-8 takes three bytes at most for what is one in a string's length, so
-  // that hardly any text has to be encoded to know.
-  return data.length * 3 > bytes &&
-    new TextEncoder().encode(data).length > bytes;
-}
-
-// What follows is the command line.
-
-const HELP = `Echoes every WebSocket message to its sender.
-
-Usage: deno run --allow-net echo_server.ts [OPTIONS]
-
-Options:
-  --hostname NAME         the address to listen on (default 127.0.0.1)
-  --port NUMBER           the port, 0 for a free one (default 8000)
-  --cert FILE --key FILE  a TLS certificate and its private key, in PEM, to
-                          serve wss:// and https:// (needs --allow-read)
-  --reuse-port            share the port with other processes, on Linux (needs
-                          --unstable-net)
-  -h, --help              print this text`;
-
-/** Serves what the command line asks for, until a signal. */
-async function main(args: string[]): Promise<void> {
-  const { parseFlags, parsePort } = await import("./lib/flags.ts");
-  const { values } = parseFlags({
-    args,
-    options: {
-      hostname: { type: "string", default: "127.0.0.1" },
-      port: { type: "string", default: "8000" },
-      cert: { type: "string" },
-      key: { type: "string" },
-      "reuse-port": { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-    },
-  });
-  if (values.help) return console.log(HELP);
-  if (values.hostname === "") {
-    throw new SyntaxError("--hostname takes a host name or an address");
-  }
-  if ((values.cert === undefined) !== (values.key === undefined)) {
-    throw new SyntaxError("--cert and --key go together");
-  }
-  const options = {
-    hostname: values.hostname,
-    port: parsePort("--port", values.port),
-    reusePort: values["reuse-port"],
-    cert: await readPEM("--cert", values.cert),
-    key: await readPEM("--key", values.key),
-    onListen() {},
-  };
-  const { servePage } = await import("./page/serve.ts");
-  const { serve } = await import("./lib/serve.ts");
-  // From here on nothing is read, whatever a client could bring about.
-  await Deno.permissions.revoke({ name: "read" });
-
-  let address;
-  try {
-    address = serve(
-      options,
-      (request) => servePage(request) ?? handler(request),
-      goAway,
-    );
-  } catch (error) {
-    throw new Error(describeListenError(error, options));
-  }
-  const s = options.cert === undefined ? "" : "s";
-  const at = `${s}://${connectable(address)}/`;
-  console.log(
-    `Listening on ws${at} (try: deno run --allow-net main.ts ws${at}, or open http${at})`,
-  );
-}
-
-/** Returns where a client on this machine finds the server. */
-function connectable({ hostname, port }: Deno.NetAddr): string {
-  if (hostname === "0.0.0.0") hostname = "127.0.0.1";
-  if (hostname === "::") hostname = "::1";
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-}
-
-/** Says why `Deno.serve` did not start. */
-function describeListenError(
-  error: unknown,
-  { hostname, port, cert }: Deno.ServeTcpOptions & { cert?: string },
-): string {
-  const { message } = error as Error;
-  const where = printable(`"${hostname}" port ${port}`);
-  if (error instanceof Deno.errors.NotCapable) return message;
-  if (error instanceof Deno.errors.AddrInUse) {
-    return `Cannot listen on ${where}: it is in use (choose another with --port, 0 takes a free one)`;
-  }
-  if (cert !== undefined && /\b(key|cert)/i.test(message)) {
-    return `Cannot use --cert with --key: ${printable(message)}`;
-  }
-  return `Cannot listen on ${where}: ${printable(message)}`;
-}
-
-/** Returns the text of a file, if there is one to read. */
-async function readPEM(
-  flag: string,
-  path: string | undefined,
-): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new Error(
-      `Cannot read ${flag} "${printable(path)}": ${printable(message)}`,
-    );
-  }
+/**
+ * Counts the connections: those that are open, and those whose handshake was
+ * answered but which never opened. Deno keeps a file descriptor for each of the
+ * latter.
+ */
+export function countConnections(): { open: number; unopened: number } {
+  return { open: connections.size, unopened };
 }
 
 if (import.meta.main) {
-  try {
-    await main(Deno.args);
-  } catch (error) {
-    console.error((error as Error).message);
-    Deno.exit(error instanceof SyntaxError ? 2 : 1);
-  }
+  // Not awaited: that file imports this one, which would wait for itself.
+  import("./cli/echo_server.ts").then(({ main }) => main(Deno.args));
 }

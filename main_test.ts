@@ -1,26 +1,46 @@
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { handler } from "./echo_server.ts";
-import { converse } from "./main.ts";
-import { serve } from "./testing/connections.ts";
+import { printable } from "./lib/printable.ts";
+import { ConversationError, converse } from "./main.ts";
+import localhost from "./testing/certificates/localhost.pem" with {
+  type: "text",
+};
+import key from "./testing/certificates/localhost.key" with { type: "text" };
+import { serveHere } from "./testing/connections.ts";
+import { SIX_LINES } from "./testing/processes.ts";
 import {
-  deno,
-  main,
-  PERMITTED,
-  SIX_LINES,
-  startEchoServer,
-} from "./testing/processes.ts";
+  acceptHandshake,
+  BINARY,
+  CLOSE,
+  encodeFrame,
+  RawPeer,
+  RawServer,
+  TEXT,
+} from "./testing/raw.ts";
+import { test } from "./testing/declare.ts";
 
-/** Echoes without a network, for where there is no permission to use one. */
+/** Holds a conversation and returns what it logged, one call a line. */
+async function logOf(
+  ...args: Parameters<typeof converse>
+): Promise<unknown[]> {
+  using log = stub(console, "log", () => {});
+  await converse(...args);
+  return log.calls.map(({ args }) => args.join("|"));
+}
+
+test("converse() logs the conversation with the real server", async () => {
+  await using server = serveHere(handler);
+  assertEquals(await logOf(server.url, { pause: 100 }), SIX_LINES);
+});
+
+/** Echoes without a network, for a run without permissions. */
 class EchoingWebSocket extends EventTarget {
   static readonly OPEN = 1;
   readyState = 0;
   binaryType = "blob";
+  protocol = "";
+  extensions = "";
 
   constructor(readonly url: string) {
     super();
@@ -36,7 +56,7 @@ class EchoingWebSocket extends EventTarget {
     this.#soon(3, () => new CloseEvent("close", { code, wasClean: true }));
   }
 
-  /** Events are tasks of their own, as the standard wants it. */
+  /** Events are tasks of their own, as in the standard. */
   #soon(readyState: number, event: () => Event): void {
     setTimeout(() => {
       this.readyState = readyState;
@@ -45,16 +65,7 @@ class EchoingWebSocket extends EventTarget {
   }
 }
 
-/** Holds a conversation and returns what it logged, a call a line. */
-async function logOf(
-  ...args: Parameters<typeof converse>
-): Promise<unknown[]> {
-  using log = stub(console, "log", () => {});
-  await converse(...args);
-  return log.calls.map(({ args }) => args.join("|"));
-}
-
-Deno.test("converse() logs the conversation, against a stand-in for WebSocket", async () => {
+Deno.test("converse() logs the conversation with a stand-in for WebSocket", async () => {
   const { WebSocket } = globalThis;
   Object.assign(globalThis, { WebSocket: EchoingWebSocket });
   try {
@@ -64,219 +75,513 @@ Deno.test("converse() logs the conversation, against a stand-in for WebSocket", 
   }
 });
 
-Deno.test({
-  name: "converse() logs the conversation with the real server",
-  ignore: !PERMITTED,
-  async fn() {
-    await using server = serve(handler);
-    assertEquals(await logOf(server.url, { pause: 100 }), SIX_LINES);
-  },
+test("converse() pauses for a second by default", async () => {
+  await using server = serveHere(handler);
+  const start = performance.now();
+  assertEquals(await logOf(new URL(server.url)), SIX_LINES);
+  const time = performance.now() - start;
+  assert(time >= 1999 && time < 2900, `It took ${time} ms`);
 });
 
-Deno.test({
-  name: "converse() takes a second between messages unless told otherwise",
-  ignore: !PERMITTED,
-  async fn() {
-    await using server = serve(handler);
-    const start = performance.now();
-    assertEquals(await logOf(new URL(server.url)), SIX_LINES);
-    const time = performance.now() - start;
-    assertEquals(Math.floor(time / 1000), 2, `${time} ms`);
-  },
+test("converse() without a pause is quick", async () => {
+  await using server = serveHere(handler);
+  const start = performance.now();
+  const lines = await logOf(server.url, { pause: 0 });
+  assertEquals(lines.toSorted(), SIX_LINES.toSorted());
+  assert(performance.now() - start < 900);
 });
 
-Deno.test({
-  name: "converse() sends messages of one's own, or none",
-  ignore: !PERMITTED,
-  async fn() {
-    await using server = serve(handler);
-    assertEquals(
-      await logOf(server.url, { messages: ["", "日本語 👩‍💻"], pause: 50 }),
-      [
-        "connected",
-        "client -> server: ",
-        "client <- server: ",
-        "client -> server: 日本語 👩‍💻",
-        "client <- server: 日本語 👩‍💻",
-        "disconnected",
-      ],
-    );
-    assertEquals(
-      await logOf(server.url, { messages: [] }),
-      ["connected", "disconnected"],
-    );
-  },
-});
-
-Deno.test({
-  name: "converse() starts its clock when the connection opens",
-  ignore: !PERMITTED,
-  async fn() {
-    // The handshake takes longer than all the pauses together.
-    await using server = serve(async (request) => {
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      return handler(request);
-    });
-    assertEquals(await logOf(server.url, { pause: 50 }), SIX_LINES);
-  },
-});
-
-Deno.test({
-  name: "converse() is not cut by a timeout shorter than its pauses",
-  ignore: !PERMITTED,
-  async fn() {
-    await using server = serve(handler);
-    const options = { pause: 400, timeout: 200 };
-    assertEquals(await logOf(server.url, options), SIX_LINES);
-  },
-});
-
-Deno.test("converse() rejects what is not a URL", async () => {
-  const error = await assertRejects(
-    () => converse("nonsense"),
-    DOMException,
-    "nonsense",
+test("converse() sends other messages, or none", async () => {
+  await using server = serveHere(handler);
+  assertEquals(
+    await logOf(server.url, { messages: ["", "日本語 👩‍💻"], pause: 50 }),
+    [
+      "connected",
+      "client -> server: ",
+      "client <- server: ",
+      "client -> server: 日本語 👩‍💻",
+      "client <- server: 日本語 👩‍💻",
+      "disconnected",
+    ],
   );
-  assertEquals(error.name, "SyntaxError");
+  assertEquals(
+    await logOf(server.url, { messages: [] }),
+    ["connected", "disconnected"],
+  );
 });
 
-Deno.test({
-  name: "main.ts talks to a server of its own",
-  ignore: !PERMITTED,
-  async fn() {
-    const { code, stdout, stderr } = await main();
-    assertEquals(stdout, SIX_LINES.join("\n") + "\n");
-    assertEquals(stderr, "");
-    assertEquals(code, 0);
-  },
+test("converse() escapes what it sends and what it gets", async () => {
+  await using server = serveHere(handler);
+  assertEquals(
+    await logOf(server.url, { messages: ["\x1b[2J\n"], pause: 50 }),
+    [
+      "connected",
+      "client -> server: \\u001b[2J\\n",
+      "client <- server: \\u001b[2J\\n",
+      "disconnected",
+    ],
+  );
 });
 
-Deno.test({
-  name: "main.ts --pause SECONDS talks to a server of its own as fast as that",
-  ignore: !PERMITTED,
-  async fn() {
-    const { code, stdout, stderr, time } = await main("--pause", "0.1");
-    assertEquals(stdout, SIX_LINES.join("\n") + "\n");
-    assertEquals(stderr, "");
-    assertEquals(code, 0);
-    assert(time < 2000, `It took ${time} ms`);
-  },
+test("converse() does not count the opening handshake as a pause", async () => {
+  // The handshake takes longer than all pauses together.
+  await using server = serveHere(async (request) => {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return handler(request);
+  });
+  assertEquals(await logOf(server.url, { pause: 50 }), SIX_LINES);
 });
 
-Deno.test({
-  name: "main.ts URL talks to that server",
-  ignore: !PERMITTED,
-  async fn() {
-    await using server = await startEchoServer();
-    const { code, stdout, stderr } = await main("--pause", "0.2", server.url);
-    assertEquals(stdout, SIX_LINES.join("\n") + "\n");
-    assertEquals(stderr, "");
-    assertEquals(code, 0);
-  },
+test("converse() can pause for longer than its timeout", async () => {
+  await using server = serveHere(handler);
+  const options = { pause: 400, timeout: 200 };
+  assertEquals(await logOf(server.url, options), SIX_LINES);
 });
 
-Deno.test({
-  name: "main.ts URL MESSAGE... sends those messages",
-  ignore: !PERMITTED,
-  async fn() {
-    await using server = await startEchoServer();
-    const { code, stdout, stderr } = await main(
-      ...["--pause", "0.1", server.url, "a b", "\u{1b}[31mred", "--", "-c"],
-    );
-    assertEquals(
-      stdout,
-      [
-        "connected",
-        "client -> server: a b",
-        "client <- server: a b",
-        "client -> server: \\u001b[31mred",
-        "client <- server: \\u001b[31mred",
-        "client -> server: -c",
-        "client <- server: -c",
-        "disconnected",
-        "",
-      ].join("\n"),
-    );
-    assertEquals(stderr, "");
-    assertEquals(code, 0);
-  },
+/** Answers the handshake and then every message after so many milliseconds. */
+function slowEcho(milliseconds: number) {
+  return (request: Request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.addEventListener("message", ({ data }) => {
+      setTimeout(() => socket.send(data), milliseconds);
+    });
+    return response;
+  };
+}
+
+test("converse() waits for answers that take 1.5 s", async () => {
+  await using server = serveHere(slowEcho(1500));
+  assertEquals(await logOf(server.url), [
+    "connected",
+    "client -> server: Hello WebSocket!",
+    "client -> server: Hello World!",
+    "client <- server: Hello WebSocket!",
+    "client <- server: Hello World!",
+    "disconnected",
+  ]);
 });
 
-Deno.test({
-  name: "main.ts wss://URL takes a certificate of a private authority",
-  ignore: !PERMITTED,
-  async fn() {
-    await using server = await startEchoServer(
-      ...["--cert", "testdata/localhost.pem"],
-      ...["--key", "testdata/localhost.key"],
-    );
-    const { code, stdout, stderr } = await deno(
-      ...["run", "--allow-net", "--cert", "testdata/ca.pem", "main.ts"],
-      ...["--pause", "0.2", `wss://localhost:${server.port}`],
-    );
-    assertEquals(stdout, SIX_LINES.join("\n") + "\n");
-    assertEquals(stderr, "");
-    assertEquals(code, 0);
-  },
+test("converse() closes as soon as the last answer is there", async () => {
+  await using server = serveHere(slowEcho(200));
+  const start = performance.now();
+  await logOf(server.url, { pause: 0, timeout: 5000 });
+  const time = performance.now() - start;
+  assert(time >= 199 && time < 1500, `It took ${time} ms`);
 });
 
-Deno.test({
-  name: "main.ts --help prints its usage, and does nothing else",
-  ignore: !PERMITTED,
-  async fn() {
-    for (const flag of ["--help", "-h"]) {
-      const { code, stdout, stderr } = await main(flag, "ws://127.0.0.1:1/");
-      assertStringIncludes(stdout, "Usage: deno run --allow-net main.ts");
-      assertEquals(stderr, "");
-      assertEquals(code, 0);
+test("converse() logs a greeting after connected, even from the same packet", async () => {
+  await using server = new RawServer(async (peer) => {
+    const payload = new TextEncoder().encode("Welcome!");
+    const greeting = encodeFrame({ opcode: TEXT, payload, masked: false });
+    await acceptHandshake(peer, {}, greeting);
+    await peer.send({ ...await peer.readFrame(), masked: false });
+    peer[Symbol.dispose]();
+  });
+  assertEquals(
+    await logOf(`ws://127.0.0.1:${server.port}/`, { messages: [] }),
+    ["connected", "client <- server: Welcome!", "disconnected"],
+  );
+});
+
+test("converse() counts messages and does not compare them", async () => {
+  await using server = new RawServer(async (peer) => {
+    await acceptHandshake(peer);
+    await peer.readFrame();
+    for (const byte of [1, 2]) {
+      const payload = new Uint8Array([byte]);
+      await peer.send({ opcode: BINARY, payload, masked: false });
     }
-  },
+    await peer.send({ ...await peer.readFrame(), masked: false });
+    peer[Symbol.dispose]();
+  });
+  assertEquals(
+    await logOf(`ws://127.0.0.1:${server.port}/`, { messages: ["Hi!"] }),
+    [
+      "connected",
+      "client -> server: Hi!",
+      "client <- server: 1 byte: 01",
+      "client <- server: 1 byte: 02",
+      "disconnected",
+    ],
+  );
 });
 
-Deno.test({
-  name: "main.ts without permission says in one line which flag is missing",
-  ignore: !PERMITTED,
-  async fn() {
-    for (const args of [[], ["ws://127.0.0.1:1/"]]) {
-      const { code, stdout, stderr } = await deno("run", "main.ts", ...args);
-      assertEquals(stdout, "");
-      assertStringIncludes(stderr, args[0] ?? "127.0.0.1");
-      assertStringIncludes(stderr, "--allow-net");
-      assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
-      assertEquals(code, 1);
-    }
-  },
+test("converse() offers subprotocols", async () => {
+  let offer: string | null = null;
+  await using server = serveHere((request) => {
+    offer = request.headers.get("sec-websocket-protocol");
+    return handler(request);
+  });
+  const protocols = ["chat.v2", "chat"];
+  assertEquals(await logOf(server.url, { protocols, pause: 50 }), SIX_LINES);
+  assertEquals(offer, "chat.v2, chat");
 });
 
-for (
-  const [args, words] of [
-    [["nonsense"], `"nonsense" is not a WebSocket URL`],
-    [["localhost:8000"], "as in ws://localhost:8000"],
-    [["https://example.org/a"], "as in wss://example.org/a"],
-    [["HTTP://example.org/a"], "as in ws://example.org/a"],
-    [["ftp://example.org"], `"ftp://example.org" is not a WebSocket URL`],
-    [["ws://example.org/#top"], "fragment"],
-    [["ws://"], `"ws://" is not a WebSocket URL`],
-    [["ws://example.org:99999"], "is not a WebSocket URL"],
-    [["a\nb\u{1b}"], '"a\\nb\\u001b"'],
-    [["--no-such-flag"], "'--no-such-flag'"],
-    [["--timeout"], "'--timeout <value>'"],
-    [["--timeout", "soon"], '"soon"'],
-    [["--timeout", "0"], "from 0.001"],
-    [["--timeout", "1e9"], '"1e9"'],
-    [["--pause", ""], '""'],
-    [["--pause=-1"], '"-1"'],
-  ] satisfies [string[], string][]
+Deno.test("converse() rejects a URL or a subprotocol that is not valid", async () => {
+  for (const [url, protocol] of [["nonsense", "a"], ["ws://[::1]/", "a b"]]) {
+    const error = await assertRejects(
+      () => converse(url!, { protocols: [protocol!] }),
+      DOMException,
+    );
+    assertEquals(error.name, "SyntaxError");
+  }
+});
+
+/** A server that fails, and what must be said about it. */
+interface Case {
+  name: string;
+  /** Handles a TCP connection. Without it nothing listens. */
+  peer?: (peer: RawPeer) => Promise<void> | void;
+  /** Serves TLS. */
+  tls?: boolean;
+  /** @default {"ws://127.0.0.1"} */
+  origin?: string;
+  /** @default {["Hello!"]} */
+  messages?: string[];
+  /** The subprotocols to offer. */
+  protocols?: string[];
+  /** The lines that are logged. */
+  logged: string[];
+  /** A line that may come any number of times besides. */
+  noise?: string;
+  /** The decisive words of the error. */
+  error: RegExp;
+}
+
+const CONNECTED = ["connected", "client -> server: Hello!"];
+const SAID = [...CONNECTED, "client <- server: Hello!"];
+const bytes = (...numbers: number[]) => new Uint8Array(numbers);
+
+/** Answers the handshake, reads a message, sends this, and waits. */
+function sends(
+  opcode: number,
+  payload: Uint8Array<ArrayBuffer>,
+  rest: Record<string, unknown> = {},
 ) {
-  Deno.test({
-    name: `main.ts ${JSON.stringify(args)} is a wrong command`,
-    ignore: !PERMITTED,
-    async fn() {
-      const { code, stdout, stderr } = await main(...args);
-      assertEquals(stdout, "");
-      assertStringIncludes(stderr, words);
-      assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
-      assertEquals(code, 2);
+  return async (peer: RawPeer) => {
+    await acceptHandshake(peer);
+    await peer.readFrame();
+    await peer.send({ opcode, payload, masked: false, ...rest });
+    await peer.drain();
+  };
+}
+
+/** Answers the request with this text. */
+function answers(text: string) {
+  return async (peer: RawPeer) => {
+    await peer.readHead();
+    await peer.write(text);
+  };
+}
+
+/** Echoes the one message, and then answers the close with this payload. */
+function answersClose(payload?: Uint8Array<ArrayBuffer>) {
+  return async (peer: RawPeer) => {
+    await acceptHandshake(peer);
+    await peer.send({ ...await peer.readFrame(), masked: false });
+    await peer.readFrame();
+    if (payload === undefined) return await peer.drain();
+    await peer.send({ opcode: CLOSE, payload, masked: false });
+    peer[Symbol.dispose]();
+  };
+}
+
+const CASES: Case[] = [
+  {
+    name: "nothing listens",
+    logged: ["disconnected"],
+    error: /: Connection refused .*is the server running/,
+  },
+  {
+    name: "the host is not found",
+    origin: "ws://nosuch.invalid",
+    logged: ["disconnected"],
+    error: /: Host "nosuch.invalid" not found/,
+  },
+  {
+    name: "the TLS certificate is from an unknown authority",
+    tls: true,
+    origin: "wss://localhost",
+    logged: ["disconnected"],
+    error: /certificate is from an unknown authority .*--cert/,
+  },
+  {
+    name: "ws:// goes to a TLS port",
+    tls: true,
+    origin: "ws://localhost",
+    logged: ["disconnected"],
+    error: /\(if it .* TLS, try wss:\/\/localhost:\d+\/\)/,
+  },
+  {
+    name: "ws:// goes to a TLS port that explains itself in HTTP",
+    peer: answers("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+    logged: ["disconnected"],
+    error: /HTTP 400 instead of 101 \(if it wants TLS, try wss:\/\//,
+  },
+  {
+    name: "wss:// goes to a plain port",
+    peer: (peer) => peer.write("HTTP/1.1 400 Bad Request\r\n\r\n"),
+    origin: "wss://127.0.0.1",
+    logged: ["disconnected"],
+    error: /does not speak TLS there \(try ws:\/\/127\.0\.0\.1:\d+\/\)/,
+  },
+  {
+    name: "the answer is HTTP 404",
+    peer: answers("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+    logged: ["disconnected"],
+    error: /answered HTTP 404 instead of 101/,
+  },
+  {
+    name: "the answer is HTTP 200 with escape sequences in its status line",
+    peer: answers("HTTP/1.1 200 \x1b[31mOK\r\nContent-Length: 0\r\n\r\n"),
+    logged: ["disconnected"],
+    error: /HTTP/,
+  },
+  {
+    name: "the answer is a redirect",
+    peer: answers(
+      "HTTP/1.1 302 Found\r\nLocation: /x\x9b2J\r\nContent-Length: 0\r\n\r\n",
+    ),
+    logged: ["disconnected"],
+    error: /answered HTTP 302 to \/x.*2J instead of 101$/,
+  },
+  {
+    name: "the answer is 101 without the rest of the handshake",
+    peer: answers("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    logged: ["disconnected"],
+    error: /opening handshake failed: Invalid \w+ header/,
+  },
+  {
+    name: "the answer is not HTTP",
+    peer: answers("SSH-2.0-\x1b[2JOpenSSH\r\n"),
+    logged: ["disconnected"],
+    error: /answer is not HTTP/,
+  },
+  {
+    name: "the connection is closed instead of an answer",
+    peer: async (peer) => {
+      await peer.readHead();
+      peer[Symbol.dispose]();
     },
+    logged: ["disconnected"],
+    error: /closed the connection without an answer/,
+  },
+  {
+    name: "TCP is accepted and the handshake is never answered",
+    peer: (peer) => peer.drain(),
+    logged: [],
+    error: /No answer to the opening handshake within 0\.5 s \(timed out\)/,
+  },
+  {
+    name: "TCP is accepted and TLS is never answered",
+    peer: (peer) => peer.drain(),
+    origin: "wss://127.0.0.1",
+    logged: [],
+    error: /No answer to the opening handshake within 0\.5 s \(timed out\)/,
+  },
+  {
+    name: "the answer to the handshake never ends",
+    peer: answers("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"),
+    logged: [],
+    error: /No answer to the opening handshake within 0\.5 s \(timed out\)/,
+  },
+  {
+    name: "the connection drops",
+    peer: async (peer) => {
+      await acceptHandshake(peer);
+      await peer.readFrame();
+      peer[Symbol.dispose]();
+    },
+    logged: [...CONNECTED, "disconnected"],
+    error: /connection dropped, no close frame came \(1006\)$/,
+  },
+  {
+    name: "the connection drops in the middle of a frame",
+    peer: async (peer) => {
+      await acceptHandshake(peer);
+      await peer.readFrame();
+      await peer.write(bytes(0x82, 100, 1, 2, 3));
+      peer[Symbol.dispose]();
+    },
+    logged: [...CONNECTED, "disconnected"],
+    error: /connection dropped, no close frame came \(1006\)$/,
+  },
+  {
+    name: "the connection drops instead of an answer to the close",
+    peer: async (peer) => {
+      await acceptHandshake(peer);
+      await peer.send({ ...await peer.readFrame(), masked: false });
+      await peer.readFrame();
+      peer[Symbol.dispose]();
+    },
+    logged: [...SAID, "disconnected"],
+    // Deno does not tell this from a close frame without a code.
+    error: /close was not answered with 1000: 1005 \(no status received\)$/,
+  },
+  {
+    name: "the server breaks the protocol with invalid UTF-8",
+    peer: sends(TEXT, bytes(0xff)),
+    logged: [...CONNECTED, "disconnected"],
+    error: /no close frame came \(1006\): .*UTF-8/,
+  },
+  {
+    name: "the server breaks the protocol with a reserved bit",
+    peer: sends(TEXT, bytes(65), { rsv: 4 }),
+    logged: [...CONNECTED, "disconnected"],
+    error: /no close frame came \(1006\): .*Reserved bits/,
+  },
+  {
+    name: "the server closes with 1011 and a reason",
+    peer: sends(CLOSE, bytes(0x03, 0xf3, ...new TextEncoder().encode("boom"))),
+    logged: [...CONNECTED, "disconnected"],
+    error: /closed too early, with 1011 \(internal error\) "boom"$/,
+  },
+  {
+    name: "the server closes with a reason that is meant for the terminal",
+    peer: sends(
+      CLOSE,
+      bytes(0x0f, 0xa0, ...new TextEncoder().encode("\x1b[2J\nclient")),
+    ),
+    logged: [...CONNECTED, "disconnected"],
+    error: /with 4000 \(private use\) "\\u001b\[2J\\nclient"$/,
+  },
+  {
+    name: "the server closes with 1000, but too early",
+    peer: sends(CLOSE, bytes(0x03, 0xe8)),
+    logged: [...CONNECTED, "disconnected"],
+    error: /closed too early, with 1000 \(normal closure\)$/,
+  },
+  {
+    name: "the server closes without a code",
+    peer: sends(CLOSE, bytes()),
+    logged: [...CONNECTED, "disconnected"],
+    error: /closed too early, with 1005 \(no status received\)$/,
+  },
+  {
+    name: "the server answers the close with another code",
+    peer: answersClose(bytes(0x03, 0xf0)),
+    logged: [...SAID, "disconnected"],
+    error: /close was not answered with 1000: 1008 \(policy violation\)$/,
+  },
+  {
+    name: "the server chooses no subprotocol",
+    peer: (peer) => acceptHandshake(peer),
+    protocols: ["chat"],
+    logged: ["connected"],
+    error: /: The server chose none of the subprotocols that were offered$/,
+  },
+  {
+    name: "the server chooses another subprotocol",
+    peer: (peer) => acceptHandshake(peer, { "Sec-WebSocket-Protocol": "Chat" }),
+    protocols: ["chat"],
+    logged: ["connected"],
+    error: /: The server chose a subprotocol that was not offered: Chat$/,
+  },
+  {
+    name: "the server chooses a subprotocol, and none was offered",
+    peer: (peer) => acceptHandshake(peer, { "Sec-WebSocket-Protocol": "chat" }),
+    logged: ["connected"],
+    error: /: The server chose a subprotocol that was not offered: chat$/,
+  },
+  {
+    name: "the server chooses an extension that was not offered",
+    peer: (peer) =>
+      acceptHandshake(peer, {
+        "Sec-WebSocket-Extensions": "permessage-deflate",
+      }),
+    logged: ["connected"],
+    error: /an extension that was not offered: permessage-deflate$/,
+  },
+  {
+    name: "only the first of two messages comes back",
+    peer: async (peer) => {
+      await acceptHandshake(peer);
+      await peer.send({ ...await peer.readFrame(), masked: false });
+      await peer.readFrame();
+      await peer.send({ ...await peer.readFrame(), masked: false });
+      peer[Symbol.dispose]();
+    },
+    messages: ["Hello!", "Hello again!"],
+    logged: [...SAID, "client -> server: Hello again!", "disconnected"],
+    error: /: Only 1 of 2 messages came back within 0\.5 s \(timed out\)$/,
+  },
+  {
+    name: "no message comes back",
+    peer: async (peer) => {
+      await acceptHandshake(peer);
+      await peer.readFrame();
+      await peer.send({ ...await peer.readFrame(), masked: false });
+      peer[Symbol.dispose]();
+    },
+    logged: [...CONNECTED, "disconnected"],
+    error: /Only 0 of 1 messages came back within 0\.5 s \(timed out\)$/,
+  },
+  {
+    name: "the server never answers the close",
+    peer: answersClose(),
+    logged: SAID,
+    error: /No answer to the close within 0\.5 s \(timed out\)/,
+  },
+  {
+    name: "the server never answers the close and goes on talking",
+    peer: async (peer) => {
+      await acceptHandshake(peer);
+      await peer.send({ ...await peer.readFrame(), masked: false });
+      await peer.readFrame();
+      const noise = { opcode: BINARY, payload: bytes(1), masked: false };
+      for (let i = 0; i < 100; i++) await peer.send(noise);
+      await peer.drain();
+    },
+    logged: SAID,
+    noise: "client <- server: 1 byte: 01",
+    error: /No answer to the close within 0\.5 s \(timed out\)/,
+  },
+];
+
+/** Starts the server of a case, until it goes out of scope. */
+function listen(
+  { peer, tls, origin = "ws://127.0.0.1" }: Case,
+): { url: string } & AsyncDisposable {
+  if (origin.endsWith(".invalid")) {
+    return { url: `${origin}/`, async [Symbol.asyncDispose]() {} };
+  }
+  if (tls) {
+    const server = serveHere(handler, { cert: localhost, key });
+    return {
+      url: `${origin}:${server.port}/`,
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  }
+  const server = new RawServer(peer ?? (() => {}));
+  const url = `${origin}:${server.port}/`;
+  if (peer === undefined) server.close();
+  return { url, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+for (const one of CASES) {
+  const { name, logged, noise, error: words } = one;
+  const { messages = ["Hello!"], protocols } = one;
+  test(`converse() says so when ${name}`, async () => {
+    using log = stub(console, "log", () => {});
+    const lines = () => log.calls.map(({ args }) => args[0]);
+    await using server = listen(one);
+    const options = { messages, protocols, pause: 100, timeout: 500 };
+    const start = performance.now();
+    const { message } = await assertRejects(
+      () => converse(server.url, options),
+      ConversationError,
+      `${server.url}: `,
+    );
+    const time = performance.now() - start;
+    assertMatch(message, words);
+    assertEquals(printable(message), message);
+    assertEquals(lines().filter((line) => line !== noise), logged);
+    assert(time < 2000, `It took ${time} ms`);
+
+    // After a timeout the end is still logged, whenever it comes.
+    await server[Symbol.asyncDispose]();
+    while (!lines().includes("disconnected")) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   });
 }

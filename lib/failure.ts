@@ -1,14 +1,31 @@
 /**
- * Says in plain words how a WebSocket failed. Web APIs only.
+ * Says in plain words how a WebSocket failed.
  *
  * @module
  */
 
+import type { Answer } from "./ask.ts";
 import { printable } from "./printable.ts";
 
+/** A conversation with a WebSocket server that failed. */
+export class ConversationError extends Error {
+  /** Always "ConversationError". */
+  override name = "ConversationError";
+
+  /**
+   * Makes the error with a message of one line.
+   *
+   * @param url The URL of the server.
+   * @param problem What happened, in one line.
+   */
+  constructor(url: string, problem: string) {
+    super(`${url}: ${problem}`);
+  }
+}
+
 /**
- * The names of the close codes: RFC 6455 section 7.4.1 and the registry of
- * IANA that it founded.
+ * The names of the close codes, from RFC 6455 section 7.4.1 and IANA's WebSocket
+ * Close Code Number Registry.
  */
 const CLOSE_CODES: Record<number, string> = {
   1000: "normal closure",
@@ -31,15 +48,18 @@ const CLOSE_CODES: Record<number, string> = {
   3008: "timeout",
 };
 
-/** What is said on any system when the other end has just gone. */
+/** What the operating systems say when the other end has closed a connection. */
 const DROPPED =
   /EOF|reset|broken pipe|aborted|forcibly closed|closed before|canceled/i;
+
+/** How many characters of a redirect's target are shown. */
+const SHOWN_LOCATION = 200;
 
 /**
  * Returns how a connection was closed, as in `1011 (internal error) "boom"`.
  *
- * @param event The `code` and `reason` of the close event. Deno's code 0 is
- * what the standard calls 1006 (RFC 6455 section 7.1.5): no close frame came.
+ * @param event The close event. Deno's code 0 is shown as 1006, which the
+ * standard wants when no close frame came (RFC 6455 section 7.1.5).
  */
 export function describeClose(
   event: Pick<CloseEvent, "code" | "reason">,
@@ -52,77 +72,150 @@ export function describeClose(
 }
 
 /**
- * Returns how a connection ended that was open, but not closed.
+ * Returns how an open connection ended without a close frame.
  *
- * @param message As for {@linkcode describeRefusal}: what the other end did
- * wrong, if it was more than going away.
+ * @param message The `message` of the error event, as for
+ * {@linkcode describeRefusal}.
  */
 export function describeDrop(message: string): string {
-  const wrong = message === "" || DROPPED.test(message)
+  if (/Failed to send frame/.test(message)) {
+    return "The server had closed the connection when a message was sent";
+  }
+  const more = message === "" || DROPPED.test(message)
     ? ""
     : `: ${printable(message)}`;
-  return `The connection dropped, no close frame came (1006)${wrong}`;
+  return `The connection dropped, no close frame came (1006)${more}`;
 }
 
 /**
- * Returns why a connection was never opened.
+ * Returns what is wrong with the subprotocol or the extensions that the server
+ * chose (RFC 6455 section 4.1), or undefined. Browsers fail such a connection.
+ *
+ * @param socket An open connection.
+ * @param offered The subprotocols that were offered.
+ */
+export function describeWrongChoice(
+  socket: Pick<WebSocket, "protocol" | "extensions">,
+  offered: string[],
+): string | undefined {
+  const { protocol, extensions } = socket;
+  if (protocol === "" && offered.length > 0) {
+    return "The server chose none of the subprotocols that were offered";
+  }
+  if (protocol !== "" && !offered.includes(protocol)) {
+    return `The server chose a subprotocol that was not offered: ${
+      printable(protocol)
+    }`;
+  }
+  // Others offer extensions of their own accord. Deno offers none.
+  if (extensions !== "" && "Deno" in globalThis) {
+    return `The server chose an extension that was not offered: ${
+      printable(extensions)
+    }`;
+  }
+}
+
+/**
+ * Returns why a connection did not open. For wss:// in Deno, the server may be
+ * asked once more to find that out.
  *
  * @param url The URL of the socket.
- * @param message The `message` of the error event, which says the cause in
- * Deno. In a browser there is none: the standard forbids it to tell a script
- * (WHATWG WebSockets, "feedback from the protocol").
+ * @param message The `message` of the error event. Deno says the cause there; a
+ * browser has no such property, because scripts must not know the cause (WHATWG
+ * WebSockets, "feedback from the protocol").
+ * @param protocols The subprotocols that were offered.
+ * @param timeout Milliseconds to wait for an answer.
  */
-export function describeRefusal(url: string, message: string): string {
-  const { protocol, hostname } = new URL(url);
-  const secure = protocol === "wss:";
-  const other = `try ${
-    secure ? url.replace(/^wss/, "ws") : url.replace(/^ws/, "wss")
-  }`;
-  const detail = message.replace(
-    /^NetworkError: failed to connect to WebSocket: /,
-    "",
-  );
-  const status = /Invalid status code: (\d+)/.exec(detail)?.[1];
-
-  if (detail === "") return "Could not connect (the browser keeps the cause)";
-  if (/dns error/.test(detail)) {
-    return `Host "${hostname}" not found (check the spelling)`;
+export async function describeRefusal(
+  url: string,
+  message: string,
+  protocols: string[],
+  timeout: number,
+): Promise<string> {
+  if (message === "") return "Could not connect (the cause is not known here)";
+  const problem = message.replace(/^.*failed to connect to WebSocket: /, "");
+  const status = /Invalid status code: (\d+)/.exec(problem)?.[1];
+  const secure = url.startsWith("wss:");
+  const known = describeNetwork(url, problem);
+  if (known !== undefined) return known;
+  // The message is about a second attempt, or lacks the target of a redirect.
+  if ((secure || status?.startsWith("3")) && "Deno" in globalThis) {
+    const { ask } = await import("./ask.ts");
+    return describeAnswer(url, await ask(url, protocols, timeout));
   }
-  if (/tcp connect error/.test(detail)) {
+  return describeAnswer(
+    url,
+    status === undefined ? { problem } : { status: Number(status) },
+  );
+}
+
+/** Returns why there was no connection to send a handshake over, if so. */
+function describeNetwork(url: string, problem: string): string | undefined {
+  if (/dns error/.test(problem)) {
+    return `Host "${new URL(url).hostname}" not found (check the spelling)`;
+  }
+  if (/tcp connect error/.test(problem)) {
     return "Connection refused or host unreachable (is the server running?)";
   }
-  if (/certificate expired/.test(detail)) {
+  if (/certificate expired/.test(problem)) {
     return "The server's TLS certificate has expired";
   }
-  if (/not valid for name/.test(detail)) {
-    const name = /valid for \w+\("([^"]*)"\)/.exec(detail)?.[1];
+  if (/not valid for name/.test(problem)) {
+    const name = /valid for \w+\("([^"]*)"\)/.exec(problem)?.[1];
     return "The server's TLS certificate is for another host name" +
       (name === undefined ? "" : `: ${printable(name)}`);
   }
-  if (/UnknownIssuer/.test(detail)) {
+  if (/UnknownIssuer/.test(problem)) {
     return "The server's TLS certificate is from an unknown authority " +
-      "(if it is yours: deno run --cert CA.pem)";
+      "(for a private one: deno run --cert CA.pem)";
   }
-  if (/invalid peer certificate/.test(detail)) {
-    return `The server's TLS certificate is not valid: ${printable(detail)}`;
+  if (/invalid peer certificate/.test(problem)) {
+    return `The server's TLS certificate is not valid: ${printable(problem)}`;
   }
-  if (/corrupt message/.test(detail)) {
-    return `The server does not speak TLS there (${other})`;
+  if (/corrupt message/.test(problem)) {
+    return `The server does not speak TLS there (try ${otherScheme(url)})`;
+  }
+}
+
+/** Returns why the answer to a handshake did not open a connection. */
+function describeAnswer(
+  url: string,
+  { status, location, problem = "" }: Answer,
+): string {
+  const secure = url.startsWith("wss:");
+  if (status === 101) {
+    return "The server answered HTTP 101, but did not open a WebSocket";
   }
   if (status !== undefined) {
-    // What a TLS port answers to plain HTTP, if it answers at all.
-    const hint = status === "400" && !secure
-      ? ` (if it wants TLS, ${other})`
+    const target = location === undefined
+      ? ""
+      : ` to ${printable(location.slice(0, SHOWN_LOCATION))}`;
+    // This is what a TLS port answers to plain HTTP, if it answers at all.
+    const hint = status === 400 && !secure
+      ? ` (if it wants TLS, try ${otherScheme(url)})`
       : "";
-    return `The server answered HTTP ${status} instead of 101${hint}`;
+    return `The server answered HTTP ${status}${target} instead of 101${hint}`;
   }
-  if (/HTTP|parsed/.test(detail)) {
+  if (/parsed/.test(problem)) {
     return "The server's answer is not HTTP" +
-      (secure ? "" : ` (if it speaks TLS, ${other})`);
+      (secure ? "" : ` (if it speaks TLS, try ${otherScheme(url)})`);
   }
-  if (DROPPED.test(detail)) {
+  if (/aborted due to timeout/.test(problem)) {
+    return "The opening handshake failed, and there was no answer to another one (timed out)";
+  }
+  if (/NoApplicationProtocol/.test(problem)) {
+    return "The server does not accept HTTP/1.1, which a WebSocket begins with";
+  }
+  if (DROPPED.test(problem)) {
     return "The server closed the connection without an answer" +
-      (secure ? "" : ` (if it wants TLS, ${other})`);
+      (secure ? "" : ` (if it wants TLS, try ${otherScheme(url)})`);
   }
-  return `The opening handshake failed: ${printable(detail)}`;
+  return `The opening handshake failed: ${printable(problem)}`;
+}
+
+/** Returns the URL with ws: instead of wss:, or the other way round. */
+function otherScheme(url: string): string {
+  return url.startsWith("wss:")
+    ? url.replace(/^wss/, "ws")
+    : url.replace(/^ws/, "wss");
 }

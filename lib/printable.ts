@@ -1,15 +1,14 @@
 /**
- * Makes what came over the wire safe to print.
+ * Makes text and bytes that came over the network safe to print.
  *
  * @module
  */
 
 /**
  * Control characters, line and paragraph separators, lone surrogates, and the
- * bidirectional embeddings, overrides and isolates of Unicode (UAX #9): what
- * could move a cursor, start a line of its own, or make a line read backwards.
- * The marks that right-to-left text needs and the joiners of emoji are not
- * among them.
+ * bidirectional embeddings, overrides and isolates of Unicode (UAX #9). They
+ * can move the cursor, start a new line, or make a line read backwards. The
+ * marks that right-to-left text needs and the joiners of emoji stay.
  */
 const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu;
 
@@ -19,12 +18,14 @@ const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 const SHOWN_BYTES = 16;
 
 /**
- * Returns a message, a close reason or any other foreign text as one line that
- * neither a terminal nor a reader of a log can mistake for anything else.
+ * Returns a message, a close reason or any other foreign text as a single line
+ * without control characters. The result is for reading: a backslash is not
+ * escaped, so it cannot be turned back into the original.
  *
- * @param data Text, whose unsafe characters come out escaped as in a JavaScript
- * string and everything else as it is; or bytes, of which the number and the
- * first 16 come out, in hexadecimal.
+ * @param data Text: unsafe characters are escaped as in a JavaScript string, and
+ * all others stay. Or bytes: their number and the first 16 in hexadecimal are
+ * shown.
+ * @returns One line, without a line break.
  *
  * @example
  * ```ts
@@ -43,7 +44,7 @@ export function printable(data: string | ArrayBuffer): string {
   return `${count}: ${hex}${data.byteLength > SHOWN_BYTES ? " …" : ""}`;
 }
 
-/** Every unsafe character is below U+10000: four digits always do. */
+/** Returns an escape sequence. All unsafe characters are below U+10000. */
 function escape(character: string): string {
   return SHORT[character] ??
     `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The script of the page: shows what main.ts logs, and sends messages of one's
- * own. It runs in a browser only.
+ * The script of the page. It shows what main.ts logs, and sends the messages of
+ * the visitor. Only for browsers.
  *
  * @module
  */
@@ -9,25 +9,17 @@
 import { describeClose, describeRefusal } from "../lib/failure.ts";
 import { printable } from "../lib/printable.ts";
 import { converse } from "../main.ts";
-
-type Kind = "sent" | "received" | "note" | "failure";
+import { Log } from "./log.ts";
 
 const url = location.origin.replace(/^http/, "ws") + "/";
-const conversation = document.querySelector<HTMLElement>("#conversation")!;
-const messages = document.querySelector<HTMLElement>("#messages")!;
+const conversation = new Log(document.querySelector("#conversation")!);
+const messages = new Log(document.querySelector("#messages")!);
 const again = document.querySelector<HTMLButtonElement>("#again")!;
-const own = document.querySelector<HTMLFormElement>("#own")!;
+const form = document.querySelector<HTMLFormElement>("#form")!;
 const close = document.querySelector<HTMLButtonElement>("#close")!;
+const state = document.querySelector<HTMLElement>("#state")!;
 
-/** Adds a line to a log: always as text, whatever it is made of. */
-function show(log: HTMLElement, kind: Kind, line: string): void {
-  const item = document.createElement("li");
-  item.className = kind;
-  item.textContent = line;
-  log.append(item);
-}
-
-// The conversation is logged to the console: it is shown from there.
+// The conversation goes to the console. It is shown from there.
 const log = console.log.bind(console);
 console.log = (line: string) => {
   log(line);
@@ -36,24 +28,34 @@ console.log = (line: string) => {
     : line.startsWith("client <-")
     ? "received"
     : "note";
-  show(conversation, kind, line);
+  conversation.add(kind, line);
 };
 
 async function run(): Promise<void> {
-  again.disabled = true;
-  conversation.replaceChildren();
+  if (again.ariaDisabled === "true") return;
+  // A button that is disabled would lose the focus.
+  again.ariaDisabled = "true";
+  conversation.clear();
   try {
     await converse(url);
   } catch (error) {
-    show(conversation, "failure", (error as Error).message);
+    conversation.add("failure", (error as Error).message);
   }
-  again.disabled = false;
+  again.ariaDisabled = "false";
 }
 
-/** The connection for messages of one's own. It stays open. */
+/** The connection for the messages of the visitor. It stays open. */
 let socket: WebSocket | undefined;
-/** What was to be sent before it was open. */
+/** Messages that are sent as soon as it is open. */
 const waiting: string[] = [];
+
+const STATES = ["connecting", "connected", "closing", "not connected"];
+
+function showState(): void {
+  const now = STATES[socket?.readyState ?? WebSocket.CLOSED]!;
+  state.textContent = now;
+  close.ariaDisabled = String(now !== "connected");
+}
 
 function connect(): void {
   const connection = new WebSocket(url);
@@ -61,35 +63,46 @@ function connect(): void {
   let opened = false;
   connection.addEventListener("open", () => {
     opened = true;
-    show(messages, "note", "connected");
+    showState();
+    messages.add("note", "connected");
     waiting.splice(0).forEach(send);
   });
   connection.addEventListener("message", (event) => {
-    show(messages, "received", `client <- server: ${printable(event.data)}`);
+    messages.add("received", `client <- server: ${printable(event.data)}`);
   });
-  connection.addEventListener("close", (event) => {
-    const how = opened ? describeClose(event) : describeRefusal(url, "");
-    const kind = event.wasClean ? "note" : "failure";
-    show(messages, kind, `disconnected: ${how}`);
+  connection.addEventListener("close", async (event) => {
+    showState();
+    const how = opened
+      ? describeClose(event)
+      : await describeRefusal(url, "", [], 0);
+    messages.add(event.wasClean ? "note" : "failure", `disconnected: ${how}`);
     for (const message of waiting.splice(0)) {
-      show(messages, "failure", `not sent: ${printable(message)}`);
+      messages.add("failure", `not sent: ${printable(message)}`);
     }
   });
   socket = connection;
+  showState();
 }
 
 function send(message: string): void {
   socket?.send(message);
-  show(messages, "sent", `client -> server: ${printable(message)}`);
+  messages.add("sent", `client -> server: ${printable(message)}`);
 }
 
-own.addEventListener("submit", (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const message = String(new FormData(own).get("message"));
+  const message = String(new FormData(form).get("message"));
   if (socket?.readyState === WebSocket.OPEN) return send(message);
   waiting.push(message);
   if (socket?.readyState !== WebSocket.CONNECTING) connect();
 });
-close.addEventListener("click", () => socket?.close(1000, "Closed by you"));
+close.addEventListener("click", () => {
+  if (close.ariaDisabled === "true") {
+    return messages.add("note", `nothing to close: ${state.textContent}`);
+  }
+  socket!.close(1000, "Closed by you");
+  showState();
+});
 again.addEventListener("click", run);
+showState();
 run();

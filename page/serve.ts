@@ -1,5 +1,6 @@
 /**
- * Serves the page, and main.ts to it as it is but for its types.
+ * Serves the page and its scripts. The scripts are the TypeScript files of this
+ * project with their types blanked, so a browser runs the very same main.ts.
  *
  * @module
  */
@@ -9,25 +10,27 @@ import failure from "../lib/failure.ts" with { type: "text" };
 import printable from "../lib/printable.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
 import html from "./index.html" with { type: "text" };
+import log from "./log.ts" with { type: "text" };
 import page from "./page.ts" with { type: "text" };
 
 const HTML = "text/html; charset=utf-8";
 const SCRIPT = "text/javascript; charset=utf-8";
 
-/** What there is, by its path. */
-const FILES: Record<string, [type: string, body: string]> = {
-  "/": [HTML, html],
-  "/main.js": [SCRIPT, script(main)],
-  "/lib/failure.js": [SCRIPT, script(failure)],
-  "/lib/printable.js": [SCRIPT, script(printable)],
-  "/page/page.js": [SCRIPT, script(page)],
-};
+/** The files, by their paths. */
+const FILES = new Map<string, { type: string; body: string }>([
+  ["/", { type: HTML, body: html }],
+  ["/main.ts", script(main)],
+  ["/lib/failure.ts", script(failure)],
+  ["/lib/printable.ts", script(printable)],
+  ["/page/log.ts", script(log)],
+  ["/page/page.ts", script(page)],
+]);
 
-/** No source of anything but this server, and the one style sheet of the page. */
+/** The page may use its own scripts and style sheet, and nothing else. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  `style-src 'sha256-${await hash(/<style>(.*?)<\/style>/s.exec(html)![1])}'`,
+  `style-src 'sha256-${await hash(/<style>(.*?)<\/style>/s.exec(html)![1]!)}'`,
   "connect-src 'self'",
   "img-src data:",
   "base-uri 'none'",
@@ -36,38 +39,37 @@ const POLICY = [
 ].join("; ");
 
 /**
- * Answers a request for the page or one of its scripts.
+ * Answers a GET or HEAD request for the page or one of its scripts. The page is
+ * only for clients that accept HTML, such as browsers.
  *
- * @returns The answer, or nothing for any other request: a WebSocket handshake,
- * another path or method, and one for `/` from a client that does not ask for
- * HTML, such as curl.
+ * @returns The answer, or undefined for any other request.
  */
 export function servePage(request: Request): Response | undefined {
   const { method, headers, url } = request;
   if (method !== "GET" && method !== "HEAD") return;
   if (headers.has("upgrade")) return;
-  const path = URL.parse(url)?.pathname ?? "";
-  if (!Object.hasOwn(FILES, path)) return;
-  const [type, body] = FILES[path];
-  if (type === HTML && !headers.get("accept")?.includes("text/html")) return;
-  return new Response(body, {
+  const file = FILES.get(URL.parse(url)?.pathname ?? "");
+  if (file === undefined) return;
+  if (file.type === HTML && !headers.get("accept")?.includes("text/html")) {
+    return;
+  }
+  return new Response(file.body, {
     headers: {
-      "content-type": type,
+      "content-type": file.type,
       "content-security-policy": POLICY,
       "x-content-type-options": "nosniff",
-      // Without it a browser could go on running yesterday's main.ts.
+      // A browser must not run the main.ts of yesterday.
       "cache-control": "no-store",
     },
   });
 }
 
 /**
- * Returns TypeScript as JavaScript. Types become blanks, so that every line and
- * column is where it was, and a debugger shows the lines of main.ts.
+ * Turns TypeScript into JavaScript. Types become blanks, so every line stays
+ * where it is, and a debugger shows the lines of main.ts.
  */
-function script(typescript: string): string {
-  return stripTypeScriptTypes(typescript)
-    .replaceAll(/(?<=from "\.[\w./]+)\.ts(?=";)/g, ".js");
+function script(typescript: string): { type: string; body: string } {
+  return { type: SCRIPT, body: stripTypeScriptTypes(typescript) };
 }
 
 async function hash(text: string): Promise<string> {

@@ -1,5 +1,5 @@
 /**
- * Both ends of a proper WebSocket connection, in this process.
+ * Both ends of an ordinary WebSocket connection, in this process.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /** What is sent and received. */
 export type Message = string | ArrayBuffer;
 
-/** Opens a connection, and hands out what comes over it one by one. */
+/** Opens a connection, and hands out its messages one by one. */
 export async function connect(url: string, protocols: string[] = []) {
   const socket = new WebSocket(url, protocols);
   socket.binaryType = "arraybuffer";
@@ -45,15 +45,18 @@ export async function connect(url: string, protocols: string[] = []) {
 }
 
 /** Serves in this process, on a free port, until it goes out of scope. */
-export function serve(handler: Deno.ServeHandler<Deno.NetAddr>) {
+export function serveHere(
+  handler: Deno.ServeHandler<Deno.NetAddr>,
+  tls: Partial<Deno.TlsCertifiedKeyPem> = {},
+) {
   const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    { hostname: "127.0.0.1", port: 0, onListen() {}, ...tls },
     handler,
   );
   const { port } = server.addr;
   return {
     port,
-    url: `ws://127.0.0.1:${port}/`,
+    url: `${tls.cert === undefined ? "ws" : "wss"}://127.0.0.1:${port}/`,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }

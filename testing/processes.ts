@@ -17,21 +17,17 @@ export const SIX_LINES = [
 /** The folder of main.ts. */
 export const ROOT = new URL("..", import.meta.url);
 
-/** Whether the permissions of `deno task test` are there. */
-export const PERMITTED = ["run", "net"].every((name) =>
-  Deno.permissions.querySync(
-    { name, host: "127.0.0.1" } as Deno.PermissionDescriptor,
-  ).state === "granted"
-);
+/** The folder of the certificates for tests, from {@linkcode ROOT}. */
+export const CERTIFICATES = "testing/certificates";
 
-/** A test that is ignored without the permissions of `deno task test`. */
-export function test(
-  name: string,
-  fn: () => Promise<void>,
-  ignore = false,
-): void {
-  Deno.test({ name, ignore: !PERMITTED || ignore, fn });
-}
+/** Flags of `deno run` that make it trust these certificates. */
+export const TRUST = ["--cert", `${CERTIFICATES}/ca.pem`];
+
+/** Options of echo_server.ts to serve TLS. */
+export const TLS = [
+  ...["--cert", `${CERTIFICATES}/localhost.pem`],
+  ...["--key", `${CERTIFICATES}/localhost.key`],
+];
 
 /** What a process did. */
 export interface Result {
@@ -42,17 +38,94 @@ export interface Result {
   time: number;
 }
 
-/** Runs Deno in the project's folder, with no terminal and no input. */
-export async function deno(...args: string[]): Promise<Result> {
+/** The processes that are running. */
+const running = new Set<Deno.ChildProcess>();
+
+/** Ends what a failed test has left running. */
+export function killAll(): void {
+  for (const process of running) kill(process, "SIGKILL");
+}
+
+/** Sends a signal to a process, unless it has ended. */
+function kill(process: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    process.kill(signal);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
+/** Options for {@linkcode startProcess}. */
+export interface ProcessOptions {
+  /** @default {ROOT} */
+  cwd?: string | URL;
+  /** Environment variables to set. */
+  env?: Record<string, string>;
+}
+
+/** A process that is killed when it goes out of scope. */
+export interface RunningProcess extends AsyncDisposable {
+  pid: number;
+  /** Sends a signal, unless it has ended. */
+  kill(signal: Deno.Signal): void;
+  /** What it wrote to standard output, bit by bit. */
+  stdout: ReadableStream<string>;
+  /** What it did, once it has ended. */
+  ended: Promise<Result>;
+}
+
+/** Starts a process with no terminal and no input. */
+export function startProcess(
+  program: string,
+  args: string[],
+  { cwd = ROOT, env = {} }: ProcessOptions = {},
+): RunningProcess {
   const start = performance.now();
-  const { code, stdout, stderr } = await command(Deno.execPath(), args)
-    .output();
+  const process = new Deno.Command(program, {
+    args,
+    cwd,
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  running.add(process);
+  const [stdout, copy] = process.stdout.pipeThrough(new TextDecoderStream())
+    .tee();
+  const ended = (async () => {
+    const [output, stderr, { code }] = await Promise.all([
+      Array.fromAsync(copy),
+      new Response(process.stderr).text(),
+      process.status,
+    ]);
+    running.delete(process);
+    const time = performance.now() - start;
+    return { code, stdout: output.join(""), stderr, time };
+  })();
   return {
-    code,
-    stdout: new TextDecoder().decode(stdout),
-    stderr: new TextDecoder().decode(stderr),
-    time: performance.now() - start,
+    pid: process.pid,
+    kill: (signal) => kill(process, signal),
+    stdout,
+    ended,
+    async [Symbol.asyncDispose]() {
+      kill(process, "SIGKILL");
+      await ended;
+    },
   };
+}
+
+/** Runs a program to its end. */
+export function runToEnd(
+  program: string,
+  args: string[],
+  options?: ProcessOptions,
+): Promise<Result> {
+  return startProcess(program, args, options).ended;
+}
+
+/** Runs Deno in the project's folder. */
+export function deno(...args: string[]): Promise<Result> {
+  return runToEnd(Deno.execPath(), args);
 }
 
 /** Runs main.ts with the one permission that it needs. */
@@ -60,25 +133,20 @@ export function main(...args: string[]): Promise<Result> {
   return deno("run", "--allow-net", "main.ts", ...args);
 }
 
-/** An echo server in a process of its own. */
-export interface EchoServer extends AsyncDisposable {
-  /** The line it printed. */
+/** A server in a process of its own. */
+export interface ServerProcess extends RunningProcess {
+  /** The line that it printed. */
   line: string;
   /** The URL in that line. */
   url: string;
   port: number;
-  pid: number;
-  /** Sends a signal; nothing, if it has ended by itself. */
-  kill(signal: Deno.Signal): void;
-  /** What it did, once it has ended. */
-  ended: Promise<Result>;
 }
 
 /**
- * Starts echo_server.ts, on a free port unless the arguments say otherwise, and
- * waits until it listens. Out of scope it is killed.
+ * Starts echo_server.ts, on a free port unless the arguments name one, and waits
+ * until it listens.
  */
-export function startEchoServer(...args: string[]): Promise<EchoServer> {
+export function startEchoServer(...args: string[]): Promise<ServerProcess> {
   const flags = ["--allow-net", "--allow-read", "--unstable-net"];
   return startServer(
     Deno.execPath(),
@@ -90,58 +158,23 @@ export function startEchoServer(...args: string[]): Promise<EchoServer> {
 export async function startServer(
   program: string,
   args: string[],
-): Promise<EchoServer> {
-  const start = performance.now();
-  const process = command(program, args).spawn();
-  const stderr = new Response(process.stderr).text();
-  const reader = process.stdout.pipeThrough(new TextDecoderStream())
-    .getReader();
+  options?: ProcessOptions,
+): Promise<ServerProcess> {
+  const process = startProcess(program, args, options);
   let line = "";
-  while (!line.includes("\n")) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`It ended at once: ${await stderr}`);
-    line += value;
+  // To cancel one branch of a tee would wait for the other.
+  for await (const text of process.stdout.values({ preventCancel: true })) {
+    line += text;
+    if (line.includes("\n")) break;
   }
-  const ended = (async () => {
-    let stdout = line;
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      stdout += value;
-    }
-    const { code } = await process.status;
-    const time = performance.now() - start;
-    return { code, stdout, stderr: await stderr, time };
-  })();
+  if (!line.includes("\n")) {
+    throw new Error(`It ended at once: ${(await process.ended).stderr}`);
+  }
   const url = /wss?:\S+\//.exec(line)![0];
-  const kill = (signal: Deno.Signal) => {
-    try {
-      process.kill(signal);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended
-    }
-  };
   return {
+    ...process,
     line: line.trimEnd(),
     url,
     port: Number(new URL(url).port),
-    pid: process.pid,
-    kill,
-    ended,
-    async [Symbol.asyncDispose]() {
-      kill("SIGKILL");
-      await ended;
-    },
   };
-}
-
-function command(program: string, args: string[]): Deno.Command {
-  return new Deno.Command(program, {
-    args,
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
 }

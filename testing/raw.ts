@@ -1,5 +1,5 @@
 /**
- * WebSocket by hand, over TCP: for what a proper client or server never does.
+ * WebSocket by hand, over TCP or TLS: for what no ordinary client or server does.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export const CONTINUATION = 0,
   PING = 9,
   PONG = 10;
 
-/** The headers of a proper handshake, but for `Host`. */
+/** The headers of a valid handshake, without `Host`. */
 export const HANDSHAKE: Record<string, string> = {
   "Upgrade": "websocket",
   "Connection": "Upgrade",
@@ -51,7 +51,7 @@ export function encodeFrame(
   }
   const mask = crypto.getRandomValues(bytes.subarray(head, head + 4));
   for (let i = 0; i < length; i++) {
-    bytes[head + 4 + i] = payload[i] ^ mask[i % 4];
+    bytes[head + 4 + i] = payload[i]! ^ mask[i % 4]!;
   }
   return bytes;
 }
@@ -92,7 +92,7 @@ export class RawPeer implements Disposable {
     return peer;
   }
 
-  /** Sends text, or bytes, all of them. */
+  /** Sends text or bytes. */
   async write(data: string | Uint8Array): Promise<void> {
     let rest = typeof data === "string" ? new TextEncoder().encode(data) : data;
     while (rest.length > 0) {
@@ -109,19 +109,19 @@ export class RawPeer implements Disposable {
   async readHead(): Promise<string> {
     let head = "";
     while (!head.endsWith("\r\n\r\n")) {
-      head += String.fromCharCode((await this.#take(1))[0]);
+      head += String.fromCharCode((await this.#take(1))[0]!);
     }
     return head;
   }
 
-  /** Reads so many bytes as text. */
+  /** Reads text of so many bytes. */
   async readText(length: number): Promise<string> {
     return new TextDecoder().decode(await this.#take(length));
   }
 
   /** Reads a frame. */
   async readFrame(): Promise<Frame> {
-    const [first, second] = await this.#take(2);
+    const [first, second] = await this.#take(2) as unknown as [number, number];
     let length = second & 0x7f;
     if (length >= 126) {
       const size = length === 126 ? 2 : 8;
@@ -131,7 +131,7 @@ export class RawPeer implements Disposable {
     }
     const mask = second & 0x80 ? await this.#take(4) : new Uint8Array(4);
     const payload = (await this.#take(length)).map((byte, i) =>
-      byte ^ mask[i % 4]
+      byte ^ mask[i % 4]!
     );
     return { opcode: first & 0x0f, fin: first >= 0x80, payload };
   }
@@ -178,7 +178,7 @@ export class RawPeer implements Disposable {
 }
 
 /** Returns the Sec-WebSocket-Accept of a key (RFC 6455 section 4.2.2). */
-export async function acceptOf(key: string): Promise<string> {
+async function acceptOf(key: string): Promise<string> {
   const text = `${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
   const digest = await crypto.subtle.digest(
     "SHA-1",
@@ -188,30 +188,39 @@ export async function acceptOf(key: string): Promise<string> {
 }
 
 /**
- * A TCP server on a free port of 127.0.0.1. Every connection is handed to a
- * function, and stays open until that closes it or the server goes out of scope.
+ * A TCP or TLS server on a free port of 127.0.0.1. Every connection is handed to
+ * a function, and stays open until that closes it or the server goes out of
+ * scope.
  */
 export class RawServer implements AsyncDisposable {
-  #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  #listener: Deno.Listener<Deno.Conn>;
   #peers: RawPeer[] = [];
-  #behaviours: Promise<void>[] = [];
+  #behaviors: Promise<void>[] = [];
   #accepting: Promise<void>;
   #closed = false;
 
-  constructor(behave: (peer: RawPeer) => Promise<void> | void) {
+  constructor(
+    behave: (peer: RawPeer) => Promise<void> | void,
+    tls?: Deno.TlsCertifiedKeyPem & { alpnProtocols?: string[] },
+  ) {
+    const address = { hostname: "127.0.0.1", port: 0 };
+    const listener = tls === undefined
+      ? Deno.listen(address)
+      : Deno.listenTls({ ...address, ...tls });
+    this.#listener = listener;
     this.#accepting = (async () => {
-      for await (const connection of this.#listener) {
+      for await (const connection of listener) {
         const peer = new RawPeer(connection);
         this.#peers.push(peer);
-        // How the client leaves is of no interest here.
-        this.#behaviours.push(
+        this.#behaviors.push(
+          // How the client leaves does not matter here.
           (async () => await behave(peer))().catch(() => {}),
         );
       }
     })();
   }
 
-  /** The port it listens on. */
+  /** The port that it listens on. */
   get port(): number {
     return (this.#listener.addr as Deno.NetAddr).port;
   }
@@ -225,18 +234,26 @@ export class RawServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     for (const peer of this.#peers) peer[Symbol.dispose]();
-    await Promise.all([this.#accepting, ...this.#behaviours]);
+    await Promise.all([this.#accepting, ...this.#behaviors]);
   }
 }
 
-/** Opens a WebSocket from the server's end. */
-export async function acceptHandshake(peer: RawPeer): Promise<void> {
-  const head = await peer.readHead();
-  const key = /^Sec-WebSocket-Key: (.*)\r$/im.exec(head)![1];
+/** Opens a WebSocket from the server's end, and sends more in the same packet. */
+export async function acceptHandshake(
+  peer: RawPeer,
+  headers: Record<string, string> = {},
+  more: Uint8Array<ArrayBuffer> = new Uint8Array(),
+): Promise<void> {
+  const request = await peer.readHead();
+  const key = /^Sec-WebSocket-Key: (.*)\r$/im.exec(request)![1]!;
+  const lines = Object.entries({
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Accept": await acceptOf(key),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `HTTP/1.1 101 Switching Protocols\r\n${lines.join("")}\r\n`;
   await peer.write(
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
-      `Connection: Upgrade\r\nSec-WebSocket-Accept: ${await acceptOf(
-        key,
-      )}\r\n\r\n`,
+    new Uint8Array([...new TextEncoder().encode(head), ...more]),
   );
 }

@@ -27,3 +27,12 @@ export function assertRejects<E extends Error>(
   type: new (...args: any[]) => E,
   includes?: string,
 ): Promise<E>;
+
+export function assertThrows<E extends Error>(
+  fn: () => unknown,
+  // deno-lint-ignore no-explicit-any
+  type: new (...args: any[]) => E,
+  includes?: string,
+): E;
+
+export function assertNotEquals<T>(actual: T, expected: T): void;

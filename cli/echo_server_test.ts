@@ -1,0 +1,150 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { connect } from "../testing/connections.ts";
+import {
+  CERTIFICATES,
+  deno,
+  runToEnd,
+  startEchoServer,
+  TLS,
+} from "../testing/processes.ts";
+import { test } from "../testing/declare.ts";
+
+test("echo_server.ts prints where it listens, and what to try", async () => {
+  await using server = await startEchoServer();
+  assertEquals(
+    server.line,
+    `Listening on ${server.url} (try: deno run --allow-net main.ts ${server.url}, or open ${
+      server.url.replace("ws", "http")
+    })`,
+  );
+  assertMatch(server.url, /^ws:\/\/127\.0\.0\.1:[1-9]\d*\/$/);
+});
+
+test("echo_server.ts --hostname listens there", async () => {
+  for (
+    const [hostname, origin] of [
+      ["localhost", "ws://127.0.0.1:"],
+      ["0.0.0.0", "ws://127.0.0.1:"],
+    ]
+  ) {
+    await using server = await startEchoServer("--hostname", hostname!);
+    assertStringIncludes(server.url, origin!);
+    await using client = await connect(server.url);
+    assertEquals(await client.echo("Hello!"), "Hello!");
+  }
+});
+
+test("echo_server.ts --help prints its usage, and does nothing else", async () => {
+  for (const flag of ["--help", "-h"]) {
+    const { code, stdout, stderr } = await deno(
+      ...["run", "echo_server.ts", flag, "--port", "x"],
+    );
+    assertStringIncludes(stdout, "Usage: deno run --allow-net echo_server.ts");
+    assertEquals(stderr, "");
+    assertEquals(code, 0);
+  }
+});
+
+test("echo_server.ts says when its port is in use", async () => {
+  await using server = await startEchoServer();
+  const port = `${server.port}`;
+  const { code, stdout, stderr } = await deno(
+    ...["run", "--allow-net", "echo_server.ts", "--port", port],
+  );
+  assertEquals(stdout, "");
+  assertEquals(
+    stderr,
+    `Cannot listen on "127.0.0.1" port ${port}: it is in use (choose another with --port, 0 takes a free one)\n`,
+  );
+  assertEquals(code, 1);
+});
+
+const PEM = [
+  `${CERTIFICATES}/localhost.pem`,
+  `${CERTIFICATES}/localhost.key`,
+] as const;
+
+const EMPTY = `${CERTIFICATES}/empty.pem`;
+const ENCRYPTED = `${CERTIFICATES}/encrypted.key`;
+
+for (
+  const [args, words, wanted = 2] of [
+    [["--port", "http"], 'from 0 to 65535, not "http"'],
+    [["--port", "65536"], 'from 0 to 65535, not "65536"'],
+    [["--port", "-1"], "--port"],
+    [["--port", "1e3"], 'not "1e3"'],
+    [["--port", ""], 'not ""'],
+    [["--port"], "'--port <value>'"],
+    [["--no-such-flag"], "'--no-such-flag'"],
+    [["8000"], "'8000'"],
+    [["--hostname", ""], "--hostname takes"],
+    [["--hostname", "nosuch.invalid"], '"nosuch.invalid"', 1],
+    [["--cert", PEM[0]], "--cert and --key go together"],
+    [["--key", PEM[1]], "--cert and --key go together"],
+    [["--cert", "no.pem", "--key", PEM[1]], 'Cannot read --cert "no.pem"', 1],
+    [
+      ["--cert", EMPTY, "--key", PEM[1]],
+      `Cannot use --cert "${EMPTY}": it is empty`,
+      1,
+    ],
+    [
+      ["--cert", PEM[0], "--key", ENCRYPTED],
+      `Cannot use --key "${ENCRYPTED}": it is encrypted`,
+      1,
+    ],
+    [["--cert", PEM[0], "--key", "lib"], 'Cannot read --key "lib"', 1],
+    [["--cert", PEM[1], "--key", PEM[1]], "Cannot use --cert with --key", 1],
+    [["--cert", PEM[0], "--key", PEM[0]], "Cannot use --cert with --key", 1],
+  ] as [string[], string, number?][]
+) {
+  test(`echo_server.ts ${args.join(" ")} is one line of error`, async () => {
+    const { code, stdout, stderr } = await deno(
+      ...["run", "--allow-net", "--allow-read", "echo_server.ts", ...args],
+    );
+    assertEquals(stdout, "");
+    assertStringIncludes(stderr, words);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assertEquals(code, wanted);
+  });
+}
+
+test("echo_server.ts names --cert in what to try over TLS", async () => {
+  await using server = await startEchoServer(...TLS);
+  assertEquals(
+    server.line,
+    `Listening on ${server.url} (try: deno run --allow-net --cert ${
+      PEM[0]
+    } main.ts ${server.url}, or open ${server.url.replace("ws", "http")})`,
+  );
+  assertMatch(server.url, /^wss:/);
+});
+
+test("echo_server.ts says in one line which permission is missing", async () => {
+  for (
+    const [flag, ...args] of [
+      ["--allow-net", "echo_server.ts"],
+      ["--allow-read", "--allow-net", "echo_server.ts", ...TLS],
+    ]
+  ) {
+    const { code, stderr } = await deno("run", ...args);
+    assertStringIncludes(stderr, `run again with the ${flag} flag`);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assertEquals(code, 1);
+  }
+});
+
+test(
+  "echo_server.ts says in one line that it cannot write its output",
+  async () => {
+    const { code, stderr } = await runToEnd("sh", [
+      ...["-c", 'exec "$0" run --allow-net echo_server.ts --port 0 >/dev/full'],
+      Deno.execPath(),
+    ]);
+    assertEquals(
+      stderr,
+      "Cannot write the output: No space left on device (os error 28)\n",
+    );
+    assertEquals(code, 1);
+  },
+  { ignore: Deno.build.os !== "linux" },
+);

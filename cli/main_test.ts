@@ -1,0 +1,240 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  deno,
+  main,
+  runToEnd,
+  SIX_LINES,
+  startEchoServer,
+  TLS,
+  TRUST,
+} from "../testing/processes.ts";
+import { acceptHandshake, RawServer, TEXT } from "../testing/raw.ts";
+import { test } from "../testing/declare.ts";
+
+const OUTPUT = SIX_LINES.join("\n") + "\n";
+
+test("main.ts talks to a server of its own", async () => {
+  const { code, stdout, stderr, time } = await main();
+  assertEquals(stdout, OUTPUT);
+  assertEquals(stderr, "");
+  assertEquals(code, 0);
+  assert(time >= 2000, `It took ${time} ms`);
+});
+
+test("main.ts --pause SECONDS talks to a server of its own faster", async () => {
+  const { code, stdout, stderr, time } = await main("--pause", "0.1");
+  assertEquals(stdout, OUTPUT);
+  assertEquals(stderr, "");
+  assertEquals(code, 0);
+  assert(time < 2000, `It took ${time} ms`);
+});
+
+test("main.ts URL talks to that server", async () => {
+  await using server = await startEchoServer();
+  for (const url of [server.url, server.url.replace("ws", "http")]) {
+    const { code, stdout, stderr } = await main("--pause", "0.2", url);
+    assertEquals(stdout, OUTPUT);
+    assertEquals(stderr, "");
+    assertEquals(code, 0);
+  }
+});
+
+test("main.ts URL MESSAGE... sends those messages", async () => {
+  await using server = await startEchoServer();
+  const { code, stdout, stderr } = await main(
+    ...["--pause", "0.1", server.url, "a b", "\u{1b}[31mred", "--", "-c"],
+  );
+  assertEquals(
+    stdout,
+    [
+      "connected",
+      "client -> server: a b",
+      "client <- server: a b",
+      "client -> server: \\u001b[31mred",
+      "client <- server: \\u001b[31mred",
+      "client -> server: -c",
+      "client <- server: -c",
+      "disconnected",
+      "",
+    ].join("\n"),
+  );
+  assertEquals(stderr, "");
+  assertEquals(code, 0);
+});
+
+test("main.ts wss://URL trusts a private authority with --cert", async () => {
+  await using server = await startEchoServer(...TLS);
+  const { code, stdout, stderr } = await deno(
+    ...["run", "--allow-net", ...TRUST, "main.ts"],
+    ...["--pause", "0.2", `wss://localhost:${server.port}`],
+  );
+  assertEquals(stdout, OUTPUT);
+  assertEquals(stderr, "");
+  assertEquals(code, 0);
+});
+
+test("main.ts --protocol NAME offers subprotocols", async () => {
+  await using server = await startEchoServer();
+  const offer = ["--protocol", "chat", "--protocol=mqtt", "--pause", "0.2"];
+  const { code, stdout, stderr } = await main(...offer, server.url);
+  assertEquals([code, stdout, stderr], [0, OUTPUT, ""]);
+
+  await using silent = new RawServer((peer) => acceptHandshake(peer));
+  const url = `ws://127.0.0.1:${silent.port}/`;
+  const refused = await main(...offer, "--timeout", "0.2", url);
+  assertEquals(refused.code, 1);
+  assertEquals(
+    refused.stderr,
+    `${url}: The server chose none of the subprotocols that were offered\n`,
+  );
+});
+
+test("main.ts --help prints its usage, and does nothing else", async () => {
+  for (const flag of ["--help", "-h"]) {
+    const { code, stdout, stderr } = await main(flag, "ws://127.0.0.1:1/");
+    assertStringIncludes(stdout, "Usage: deno run --allow-net main.ts");
+    assertEquals(stderr, "");
+    assertEquals(code, 0);
+  }
+});
+
+test("main.ts says in one line what went wrong, and exits with 1", async () => {
+  const { code, stdout, stderr } = await main("ws://me:secret@127.0.0.1:1/");
+  assertEquals(stdout, "disconnected\n");
+  assertEquals(
+    stderr,
+    "ws://127.0.0.1:1/: Connection refused or host unreachable (is the server running?)\n",
+  );
+  assertEquals(code, 1);
+});
+
+test("main.ts --timeout SECONDS ends a conversation that is stuck", async () => {
+  await using server = new RawServer(async (peer) => {
+    await acceptHandshake(peer);
+    await peer.drain();
+  });
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const { code, stdout, stderr, time } = await main(
+    ...["--pause", "0", "--timeout", "0.3", url, "Hello!"],
+  );
+  assertEquals(stdout, "connected\nclient -> server: Hello!\n");
+  assertEquals(
+    stderr,
+    `${url}: No answer to the close within 0.3 s (timed out)\n`,
+  );
+  assertEquals(code, 1);
+  assert(time < 5000, `It took ${time} ms`);
+});
+
+test("main.ts without permission says in one line which flag is missing", async () => {
+  for (
+    const args of [[], ["ws://me:secret@127.0.0.1:1/"], ["ws://127.0.0.1:1/"]]
+  ) {
+    const { code, stdout, stderr } = await deno("run", "main.ts", ...args);
+    assertEquals(stdout, "");
+    assertStringIncludes(
+      stderr,
+      args.length > 0 ? "127.0.0.1:1/: " : "127.0.0.1",
+    );
+    assertStringIncludes(stderr, "--allow-net");
+    assertEquals(stderr.includes("secret"), false);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assertEquals(code, 1);
+  }
+});
+
+test("main.ts names the proxy that keeps it from its own server", async () => {
+  for (const name of ["HTTP_PROXY", "ALL_PROXY"]) {
+    const { code, stderr } = await runToEnd(
+      Deno.execPath(),
+      ["run", "--allow-net", "main.ts"],
+      { env: { [name]: "http://127.0.0.1:1/", NO_PROXY: "" } },
+    );
+    assertStringIncludes(stderr, "HTTP_PROXY");
+    assertStringIncludes(stderr, "NO_PROXY=127.0.0.1");
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assertEquals(code, 1);
+  }
+});
+
+test("main.ts says in one line that it cannot write its output", async () => {
+  const { code, stderr } = await runToEnd("sh", [
+    ...["-c", 'exec "$0" run --allow-net main.ts --pause 0 >/dev/full'],
+    Deno.execPath(),
+  ]);
+  assertEquals(
+    stderr,
+    "Cannot write the output: No space left on device (os error 28)\n",
+  );
+  assertEquals(code, 1);
+}, { ignore: Deno.build.os !== "linux" });
+
+test("main.ts says in one line that a text message is too long", async () => {
+  await using server = new RawServer(async (peer) => {
+    await acceptHandshake(peer);
+    const payload = new Uint8Array(32 * 1024 * 1024);
+    for (let i = 0; i <= 16; i++) {
+      await peer.send({
+        opcode: i === 0 ? TEXT : 0,
+        payload,
+        fin: i === 16,
+        masked: false,
+      });
+    }
+    await peer.drain();
+  });
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const { code, stderr } = await main("--timeout", "30", url, "Hello!");
+  assertEquals(
+    stderr,
+    `${url}: The server sent a text message of more than 512 MiB, which Deno cannot receive\n`,
+  );
+  assertEquals(code, 1);
+});
+
+test("main.ts keeps the stack trace of a bug", async () => {
+  const script = `
+    console.log = () => { null.property };
+    const { main } = await import("./cli/main.ts");
+    await main(["--pause", "0"]);
+  `;
+  const { code, stderr } = await deno("eval", script);
+  assertStringIncludes(stderr, "TypeError");
+  assertStringIncludes(stderr, "main.ts:");
+  assertEquals(code, 1);
+});
+
+const HINT = "(wanted: ws://… or wss://…)";
+
+for (
+  const [args, words] of [
+    [
+      ["nonsense"],
+      `"nonsense" is not a WebSocket URL: Invalid URL: 'nonsense' ${HINT}`,
+    ],
+    [
+      ["localhost:8000"],
+      `"localhost:8000" is not a WebSocket URL: Only ws & wss schemes are allowed in a WebSocket URL: received localhost: ${HINT}`,
+    ],
+    [["ws://example.org/#top"], HINT],
+    [
+      ["ws://me:secret@example.org:99999"],
+      `"ws://example.org:99999" is not a WebSocket URL: Invalid URL: 'ws://example.org:99999' ${HINT}`,
+    ],
+    [["a\nb\u{1b}"], '"a\\nb\\u001b"'],
+    [["--no-such-flag"], "'--no-such-flag'"],
+    [["--timeout", "soon"], '"soon"'],
+    [["--timeout", "0"], "from 0.001"],
+    [["--pause=-1"], '"-1"'],
+    [["--protocol", "a b"], '"a b"'],
+  ] as [string[], string][]
+) {
+  test(`main.ts ${JSON.stringify(args)} is a wrong command`, async () => {
+    const { code, stdout, stderr } = await main(...args);
+    assertEquals(stdout, "");
+    assertStringIncludes(stderr, words);
+    assertEquals(stderr.includes("secret"), false);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assertEquals(code, 2);
+  });
+}

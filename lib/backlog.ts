@@ -1,0 +1,123 @@
+/**
+ * Estimates how much memory the echoes take that peers have not read yet, and
+ * says when a peer has more than its share.
+ *
+ * @module
+ */
+
+/** Bytes that a waiting message takes in the runtime beyond its own bytes. */
+export const MESSAGE_OVERHEAD = 1024;
+
+/**
+ * A peer may use at most this share of the memory that is still free. This is
+ * the dynamic threshold with which network switches share a buffer (Choudhury
+ * and Hahne, 1998): one peer gets much, many get less each, and some memory is
+ * always left for the next one.
+ */
+const SHARE = 1 / 4;
+
+/**
+ * The bytes that a peer may always use, even when no memory is free. Otherwise
+ * a peer that reads could be cut off for two messages in a row.
+ */
+const LEAST = 64 * 1024;
+
+/** The memory that all peers of a process share. */
+export class SharedMemory {
+  /** The bytes that all backlogs take. */
+  used = 0;
+  /** The backlogs that take any memory. */
+  readonly backlogs: Set<Backlog> = new Set();
+
+  /** @param size How many bytes there are to share. */
+  constructor(readonly size: number) {}
+
+  /** How many bytes one peer may use now. */
+  get limit(): number {
+    return Math.max(LEAST, SHARE * (this.size - this.used));
+  }
+}
+
+/**
+ * The messages that were sent to one peer and still wait in this process.
+ *
+ * A socket says how many bytes wait, but not how many messages. Messages leave
+ * in the order in which they were sent. So if 1,000 bytes were sent and 300 of
+ * them wait, then the first 700 bytes have left, and with them every message
+ * that ended within them. For this, the position at which each message ended is
+ * remembered until the message has left.
+ */
+export class Backlog {
+  /** Positions of the ends of messages. Those before #first have left. */
+  #ends: number[] = [];
+  #first = 0;
+  /** The bytes sent so far. */
+  #position = 0;
+  /** The end of the last message that had left when it was last asked. */
+  #left = 0;
+  /** The bytes of memory, as last counted in the shared memory. */
+  #size = 0;
+
+  /**
+   * @param socket The connection to the peer.
+   * @param memory What it shares with the other peers.
+   */
+  constructor(
+    readonly socket: Pick<WebSocket, "bufferedAmount" | "readyState">,
+    readonly memory: SharedMemory,
+  ) {}
+
+  /** Counts a message that was just sent, of so many bytes. */
+  add(bytes: number): void {
+    this.#position += bytes;
+    this.#ends.push(this.#position);
+  }
+
+  /**
+   * Returns the memory that the waiting messages take, in bytes. An empty
+   * message moves no position: it counts as waiting until a byte that was sent
+   * after it has left.
+   */
+  update(): number {
+    // A socket that is closing says 0, and the runtime keeps the messages.
+    if (this.socket.readyState !== WebSocket.OPEN) return this.#size;
+    const buffered = this.socket.bufferedAmount;
+    const left = this.#position - buffered;
+    while (this.#first < this.#ends.length) {
+      const end = this.#ends[this.#first]!;
+      const empty = end === this.#left;
+      if (end > left || (empty && end === left)) break;
+      this.#left = end;
+      this.#first++;
+    }
+    // Forget those that have left: many at a time, because it moves the others.
+    if (this.#first >= 64 && this.#first * 2 >= this.#ends.length) {
+      this.#ends.splice(0, this.#first);
+      this.#first = 0;
+    }
+    const messages = this.#ends.length - this.#first;
+    this.#account(buffered + messages * MESSAGE_OVERHEAD);
+    return this.#size;
+  }
+
+  /** Says whether this peer has more than its share. */
+  isFull(): boolean {
+    if (this.update() <= this.memory.limit) return false;
+    // The others may have read since they were last counted.
+    for (const backlog of this.memory.backlogs) backlog.update();
+    return this.#size > this.memory.limit;
+  }
+
+  /** Gives the memory back, when the connection has ended. */
+  release(): void {
+    this.#account(0);
+  }
+
+  #account(size: number): void {
+    if (size === this.#size) return;
+    this.memory.used += size - this.#size;
+    this.#size = size;
+    if (size > 0) this.memory.backlogs.add(this);
+    else this.memory.backlogs.delete(this);
+  }
+}

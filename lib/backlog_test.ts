@@ -1,0 +1,155 @@
+import { assertEquals } from "@std/assert";
+import { Backlog, SharedMemory } from "./backlog.ts";
+
+const KiB = 1024;
+const MiB = KiB * KiB;
+
+/** A peer that reads when it is told to. */
+class Peer {
+  readyState: number = WebSocket.OPEN;
+  bufferedAmount = 0;
+  readonly backlog: Backlog;
+
+  constructor(memory: SharedMemory) {
+    this.backlog = new Backlog(this, memory);
+  }
+
+  /** Is sent messages of these sizes. */
+  send(...sizes: number[]): void {
+    for (const size of sizes) {
+      this.bufferedAmount += size;
+      this.backlog.add(size);
+    }
+  }
+
+  /** Reads so many bytes, or all. */
+  read(bytes: number = this.bufferedAmount): void {
+    this.bufferedAmount -= bytes;
+  }
+}
+
+Deno.test("Backlog counts 1 KiB and its bytes for every message that waits", () => {
+  const peer = new Peer(new SharedMemory(MiB));
+  assertEquals(peer.backlog.update(), 0);
+  peer.send(100, 200, 300);
+  assertEquals(peer.backlog.update(), 3 * KiB + 600);
+  peer.read(99);
+  assertEquals(peer.backlog.update(), 3 * KiB + 501);
+  peer.read(1);
+  assertEquals(peer.backlog.update(), 2 * KiB + 500);
+  peer.send(400);
+  peer.read(500);
+  assertEquals(peer.backlog.update(), 1 * KiB + 400);
+  peer.read();
+  assertEquals(peer.backlog.update(), 0);
+});
+
+Deno.test("Backlog counts an empty message until a byte after it has left", () => {
+  const peer = new Peer(new SharedMemory(MiB));
+  peer.send(0, 0);
+  assertEquals(peer.backlog.update(), 2 * KiB);
+  peer.send(10);
+  assertEquals(peer.backlog.update(), 3 * KiB + 10);
+  peer.read();
+  assertEquals(peer.backlog.update(), 0);
+  peer.send(10, 0, 0, 10);
+  peer.read(10);
+  assertEquals(peer.backlog.update(), 3 * KiB + 10);
+  peer.read(1);
+  assertEquals(peer.backlog.update(), 1 * KiB + 9);
+  peer.read();
+  peer.send(0);
+  assertEquals(peer.backlog.update(), 1 * KiB);
+});
+
+Deno.test("Backlog is exact for very many messages, read little by little", () => {
+  const peer = new Peer(new SharedMemory(MiB));
+  let waiting: number[] = [];
+  for (let i = 0; i < 1000; i++) {
+    const sizes = Array.from({ length: i % 7 }, (_, j) => 1 + (i * j) % 50);
+    peer.send(...sizes);
+    waiting.push(...sizes);
+    const read = waiting.splice(0, i % 5);
+    peer.read(read.reduce((sum, size) => sum + size, 0));
+    assertEquals(
+      peer.backlog.update(),
+      peer.bufferedAmount + waiting.length * KiB,
+    );
+  }
+  waiting = [];
+  peer.read();
+  assertEquals(peer.backlog.update(), 0);
+});
+
+Deno.test("Backlog keeps its size while the connection closes, until it is released", () => {
+  const memory = new SharedMemory(MiB);
+  const peer = new Peer(memory);
+  peer.send(100);
+  peer.backlog.update();
+  peer.readyState = WebSocket.CLOSING;
+  peer.bufferedAmount = 0;
+  assertEquals(peer.backlog.update(), KiB + 100);
+  assertEquals(memory.used, KiB + 100);
+  peer.backlog.release();
+  assertEquals(memory.used, 0);
+  peer.backlog.release();
+  assertEquals(memory.used, 0);
+  assertEquals(memory.backlogs.size, 0);
+});
+
+Deno.test("Backlog is full when it takes more than a quarter of what is free", () => {
+  const memory = new SharedMemory(5 * MiB);
+  const peer = new Peer(memory);
+  const size = 64 * KiB - KiB;
+  while (!peer.backlog.isFull()) peer.send(size);
+  // One MiB is a quarter of the other four.
+  assertEquals(memory.used, MiB + 64 * KiB);
+  peer.read(size);
+  assertEquals(peer.backlog.isFull(), false);
+});
+
+Deno.test("Backlog shares the memory among peers, and leaves some for the next", () => {
+  const memory = new SharedMemory(512 * MiB);
+  const first = new Peer(memory);
+  while (!first.backlog.isFull()) first.send(MiB - KiB);
+  assertEquals(first.backlog.update(), 103 * MiB);
+  first.read();
+
+  const peers = Array.from({ length: 40 }, () => new Peer(memory));
+  let sending = peers;
+  while (sending.length > 0) {
+    for (const peer of sending) peer.send(64 * KiB - KiB);
+    sending = sending.filter(({ backlog }) => !backlog.isFull());
+  }
+  for (const { backlog } of peers) {
+    assertEquals(Math.round(backlog.update() / MiB), 12);
+  }
+  const next = new Peer(memory);
+  next.send(8 * MiB);
+  assertEquals(next.backlog.isFull(), false);
+});
+
+Deno.test("Backlog is not full when the others have read meanwhile", () => {
+  const memory = new SharedMemory(MiB);
+  const other = new Peer(memory);
+  other.send(MiB);
+  other.backlog.update();
+  const peer = new Peer(memory);
+  peer.send(128 * KiB);
+  assertEquals(peer.backlog.isFull(), true);
+  other.read();
+  assertEquals(peer.backlog.isFull(), false);
+  assertEquals(memory.used, 129 * KiB);
+});
+
+Deno.test("Backlog always has room for 64 KiB", () => {
+  const memory = new SharedMemory(MiB);
+  const other = new Peer(memory);
+  other.send(2 * MiB);
+  other.backlog.update();
+  const peer = new Peer(memory);
+  peer.send(63 * KiB);
+  assertEquals(peer.backlog.isFull(), false);
+  peer.send(0);
+  assertEquals(peer.backlog.isFull(), true);
+});

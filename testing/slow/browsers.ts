@@ -1,0 +1,305 @@
+// Were puppeteer-core in deno.json, everybody would download it.
+// deno-lint-ignore-file no-import-prefix
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  type ConsoleMessage,
+  launch,
+  type Page,
+} from "npm:puppeteer-core@25.16.0";
+import { SIX_LINES, startEchoServer } from "../processes.ts";
+import { test } from "../declare.ts";
+import { findTool } from "./tools.ts";
+
+/** The browsers, on Linux, macOS and Windows. */
+const BROWSERS = {
+  chrome: findTool("Chromium", [
+    "/usr/bin/chromium",
+    "/usr/bin/google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+  ]),
+  firefox: findTool("Firefox", [
+    "/usr/bin/firefox-esr",
+    "/usr/bin/firefox",
+    "/Applications/Firefox.app/Contents/MacOS/firefox",
+    "C:\\Program Files\\Mozilla Firefox\\firefox.exe",
+  ]),
+};
+
+/** Chromium has no sandbox for root, and must not use the internet. */
+const CHROME_FLAGS = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+const UNKNOWN = "Could not connect (the cause is not known here)";
+
+/** Opens the page of an echo server in a browser, until it goes out of scope. */
+async function open(browser: keyof typeof BROWSERS, url: string) {
+  const running = await launch({
+    browser,
+    executablePath: BROWSERS[browser]!,
+    args: browser === "chrome" ? CHROME_FLAGS : [],
+  });
+  const page = await running.newPage();
+  page.setDefaultTimeout(20_000);
+  const logged: string[] = [];
+  page.on("console", (message: ConsoleMessage) => logged.push(message.text()));
+  page.on("pageerror", (error: unknown) => logged.push(`${error}`));
+  await page.goto(url.replace("ws", "http"));
+  return {
+    page,
+    logged,
+    [Symbol.asyncDispose]: () => running.close(),
+  };
+}
+
+/** Waits until a log has so many lines, and returns them with their kinds. */
+async function linesOf(page: Page, log: string, count: number) {
+  const items = `[...document.querySelectorAll("#${log} li")]`;
+  await page.waitForFunction(`${items}.length >= ${count}`);
+  return await page.evaluate(
+    `${items}.map((item) => [item.className, item.lastChild.textContent])`,
+  ) as [string, string][];
+}
+
+/** Sends a message through the form, as a visitor does. */
+async function type(page: Page, message: string): Promise<void> {
+  await page.evaluate(
+    `document.querySelector("input").value = ${JSON.stringify(message)}`,
+  );
+  await page.focus("input");
+  await page.keyboard.press("Enter");
+}
+
+/** Sends messages through the form, in a loop. */
+function submit(page: Page, count: number, message: string): Promise<unknown> {
+  return page.evaluate(`{
+    document.querySelector("input").value = ${JSON.stringify(message)};
+    for (let i = 0; i < ${count}; i++) {
+      document.querySelector("form").requestSubmit();
+    }
+  }`);
+}
+
+/** Returns what an expression is in the page. */
+async function get<T>(page: Page, expression: string): Promise<T> {
+  return await page.evaluate(expression) as T;
+}
+
+const LIST = 'document.querySelector("#messages ol")';
+const FROM_BOTTOM =
+  `${LIST}.scrollHeight - ${LIST}.scrollTop - ${LIST}.clientHeight`;
+const STATE = 'document.querySelector("#state").textContent';
+
+for (const browser of ["chrome", "firefox"] as const) {
+  const options = { ignore: BROWSERS[browser] === undefined, limit: 120 };
+
+  test(`The page shows the conversation in ${browser}`, async () => {
+    await using server = await startEchoServer();
+    await using running = await open(browser, server.url);
+    const { page, logged } = running;
+    const sixLines = [
+      ["note", "connected"],
+      ["sent", "client -> server: Hello WebSocket!"],
+      ["received", "client <- server: Hello WebSocket!"],
+      ["sent", "client -> server: Hello World!"],
+      ["received", "client <- server: Hello World!"],
+      ["note", "disconnected"],
+    ];
+    assertEquals(await linesOf(page, "conversation", 6), sixLines);
+    assertEquals(logged, SIX_LINES);
+
+    // The button keeps the focus, and works once at a time.
+    await page.focus("#again");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Enter");
+    assertEquals(await get(page, "document.activeElement.id"), "again");
+    await page.waitForFunction(
+      'document.querySelectorAll("#conversation li").length < 6',
+    );
+    assertEquals(await linesOf(page, "conversation", 6), sixLines);
+    await page.waitForFunction(
+      'document.querySelector("#again").ariaDisabled === "false"',
+    );
+    assertEquals(await get(page, "document.activeElement.id"), "again");
+    assertEquals(logged, [...SIX_LINES, ...SIX_LINES]);
+  }, options);
+
+  test(
+    `The page sends messages in ${browser}, and says what state it is in`,
+    async () => {
+      await using server = await startEchoServer();
+      await using running = await open(browser, server.url);
+      const { page, logged } = running;
+      assertEquals(await get(page, STATE), "not connected");
+      await page.click("#close");
+      const lines = [["note", "nothing to close: not connected"]];
+      assertEquals(await linesOf(page, "messages", 1), lines);
+
+      lines.push(["note", "connected"]);
+      for (
+        const [message, shown] of [
+          ["Hi!", "Hi!"],
+          [
+            "<img src=x onerror=console.log(1)>",
+            "<img src=x onerror=console.log(1)>",
+          ],
+          ["\x1b[2J\u202e", "\\u001b[2J\\u202e"],
+        ] as const
+      ) {
+        await type(page, message);
+        lines.push(["sent", `client -> server: ${shown}`]);
+        lines.push(["received", `client <- server: ${shown}`]);
+        assertEquals(await linesOf(page, "messages", lines.length), lines);
+      }
+      assertEquals(await get(page, "document.images.length"), 0);
+      assertEquals(await get(page, STATE), "connected");
+
+      await page.click("#close");
+      lines.push([
+        "note",
+        'disconnected: 1000 (normal closure) "Closed by you"',
+      ]);
+      assertEquals(await linesOf(page, "messages", lines.length), lines);
+      assertEquals(await get(page, STATE), "not connected");
+
+      await type(page, "Again");
+      assertEquals(
+        (await linesOf(page, "messages", lines.length + 3)).slice(-3),
+        [
+          ["note", "connected"],
+          ["sent", "client -> server: Again"],
+          ["received", "client <- server: Again"],
+        ],
+      );
+      await linesOf(page, "conversation", 6);
+      assertEquals(logged, SIX_LINES);
+    },
+    options,
+  );
+
+  test(`The page says in ${browser} that the server went away`, async () => {
+    await using server = await startEchoServer();
+    await using running = await open(browser, server.url);
+    const { page } = running;
+    await linesOf(page, "conversation", 6);
+    await type(page, "Hi!");
+    await linesOf(page, "messages", 3);
+    server.kill("SIGTERM");
+    await server.ended;
+    const [[, line]] = (await linesOf(page, "messages", 4)).slice(3) as [
+      [string, string],
+    ];
+    // Windows has no signal to stop a process gently.
+    assertMatch(line, /^disconnected: (1001 \(going away\)|1006)/);
+    await type(page, "Still there?");
+    assertEquals((await linesOf(page, "messages", 6)).slice(4), [
+      ["failure", `disconnected: ${UNKNOWN}`],
+      ["failure", "not sent: Still there?"],
+    ]);
+    await page.click("#again");
+    await page.waitForFunction(
+      'document.querySelector("#conversation .failure") !== null',
+    );
+    assertEquals(await linesOf(page, "conversation", 2), [
+      ["note", "disconnected"],
+      ["failure", `${server.url}: ${UNKNOWN}`],
+    ]);
+  }, options);
+
+  test(
+    `The page stays usable in ${browser} with many and long messages`,
+    async () => {
+      await using server = await startEchoServer();
+      await using running = await open(browser, server.url);
+      const { page } = running;
+      await linesOf(page, "conversation", 6);
+      await type(page, "x".repeat(100_000));
+      const [, [, sent]] = await linesOf(page, "messages", 3) as [
+        unknown,
+        [string, string],
+      ];
+      assertMatch(sent, /^client -> server: x{1982}… \(100,018 characters\)$/);
+      assert(await get<number>(page, FROM_BOTTOM) < 20);
+
+      // It follows the newest line, in a bounded height, and drops the oldest.
+      await submit(page, 500, "Hello?");
+      await page.waitForFunction(
+        'document.querySelector("#messages .dropped").textContent === "503 older lines are not shown."',
+      );
+      assertEquals((await linesOf(page, "messages", 500)).length, 500);
+      assert(await get<number>(page, FROM_BOTTOM) < 20);
+      assert(await get<number>(page, "document.body.scrollHeight") < 1400);
+      assertMatch(
+        await get(
+          page,
+          'document.querySelector("#messages [aria-live]").textContent',
+        ),
+        /^(\d+ new lines|Sent\. client -> .*|Received\. client <- .*)$/s,
+      );
+
+      // A reader who has scrolled up stays there.
+      await page.evaluate(`${LIST}.scrollTop = 0`);
+      await type(page, "Below");
+      await page.waitForFunction(
+        `${LIST}.lastChild.textContent.includes("<- server: Below")`,
+      );
+      assert(await get<number>(page, FROM_BOTTOM) > 1000);
+    },
+    options,
+  );
+}
+
+test(
+  "The page stays responsive in chrome with 10,000 messages in a loop",
+  async () => {
+    await using server = await startEchoServer();
+    await using running = await open("chrome", server.url);
+    const { page } = running;
+    await linesOf(page, "conversation", 6);
+    await type(page, "Hi!");
+    await linesOf(page, "messages", 3);
+    await page.evaluate(`{
+    globalThis.longest = 0;
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) {
+        longest = Math.max(longest, duration);
+      }
+    }).observe({ type: "longtask" });
+    // In tasks of 100, as from a visitor who never rests.
+    document.querySelector("input").value = "Hello?";
+    let left = 100;
+    const timer = setInterval(() => {
+      for (let i = 0; i < 100; i++) {
+        document.querySelector("form").requestSubmit();
+      }
+      if (--left === 0) clearInterval(timer);
+    }, 10);
+  }`);
+    await page.waitForFunction(
+      'document.querySelector("#messages .dropped").textContent.startsWith("19,503 ")',
+    );
+    const longest = await get<number>(page, "longest");
+    console.log(`The longest task took ${longest} ms`);
+    assert(longest < 200, `The longest task took ${longest} ms`);
+  },
+  { ignore: BROWSERS.chrome === undefined, limit: 120 },
+);
+
+test("The page says in chrome that it needs JavaScript", async () => {
+  await using server = await startEchoServer();
+  await using running = await open("chrome", server.url);
+  const { page } = running;
+  await page.setJavaScriptEnabled(false);
+  await page.reload();
+  await page.setJavaScriptEnabled(true);
+  assertMatch(
+    await get(page, "document.body.innerText"),
+    /This page needs JavaScript\./,
+  );
+}, { ignore: BROWSERS.chrome === undefined });

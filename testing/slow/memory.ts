@@ -1,0 +1,51 @@
+/**
+ * Fills the memory of a server, and measures it.
+ *
+ * @module
+ */
+
+import { deadline } from "../deadline.ts";
+import { encodeFrame, type Frame, type RawPeer } from "../raw.ts";
+
+const MiB = 1024 * 1024;
+
+/** Returns the memory of a process, in bytes. */
+export async function memoryOf(pid: number): Promise<number> {
+  const { stdout } = await new Deno.Command("ps", {
+    args: ["-o", "rss=", "-p", `${pid}`],
+  }).output();
+  return Number(new TextDecoder().decode(stdout)) * 1024;
+}
+
+/** Returns as many copies of a frame as fit into 1 MiB. */
+export function batchOf(frame: Frame): Uint8Array<ArrayBuffer> {
+  const one = encodeFrame(frame);
+  const count = Math.ceil(MiB / one.length);
+  const all = new Uint8Array(count * one.length);
+  for (let i = 0; i < count; i++) all.set(one, i * one.length);
+  return all;
+}
+
+/**
+ * Writes data so many times, or until the other end drops the connection or has
+ * read nothing for three seconds.
+ *
+ * @returns How many times it was written.
+ */
+export async function writeAsLongAsRead(
+  peer: RawPeer,
+  data: Uint8Array<ArrayBuffer>,
+  times: number,
+): Promise<number> {
+  for (let i = 0; i < times; i++) {
+    const writing = peer.write(data);
+    // If it is given up, it fails when the test closes the connection.
+    writing.catch(() => {});
+    try {
+      await deadline(writing, 3000);
+    } catch {
+      return i;
+    }
+  }
+  return times;
+}
