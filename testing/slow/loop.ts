@@ -1,0 +1,33 @@
+/**
+ * Holds one conversation after the other, from several clients at a time, until
+ * SIGTERM. Then it prints how many succeeded, and why the others failed.
+ *
+ * @module
+ */
+
+import { converse } from "../../main.ts";
+
+const CLIENTS = 20;
+
+if (import.meta.main) {
+  const [url] = Deno.args;
+  const print = console.log;
+  console.log = () => {};
+  const failures: string[] = [];
+  let succeeded = 0;
+  let stopping = false;
+  Deno.addSignalListener("SIGTERM", () => stopping = true);
+  print(url);
+  await Promise.all(Array.from({ length: CLIENTS }, async () => {
+    while (!stopping) {
+      try {
+        await converse(url!, { messages: ["Hello!"], pause: 0 });
+        succeeded++;
+      } catch (error) {
+        failures.push((error as Error).message);
+      }
+    }
+  }));
+  print(JSON.stringify({ succeeded, failures }));
+  Deno.exit(0);
+}
