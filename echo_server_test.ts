@@ -401,7 +401,7 @@ Deno.test("handler() frees a message at once, but a large one only if the peer l
 
 const CUT_OFF = [1008, "Too many echoes were not read"];
 
-Deno.test("handler() cuts off a peer that does not read 102 MiB", async () => {
+test("handler() cuts off a peer that does not read 102 MiB", async () => {
   using server = stubUpgrade();
   server.ask();
   const [socket] = server.sockets;
@@ -416,22 +416,26 @@ Deno.test("handler() cuts off a peer that does not read 102 MiB", async () => {
   assertEquals(socket!.sent.length, 103);
   await socket!.untilClosed();
   assertEquals(socket!.closes, [CUT_OFF]);
-});
+}, { permissions: false });
 
-Deno.test("handler() cuts off a peer that does not read 100,000 small messages", async () => {
-  for (const message of ["20 bytes of any text", "", "\u20ac".repeat(300)]) {
-    using server = stubUpgrade();
-    server.ask();
-    const [socket] = server.sockets;
-    for (let i = 0; i < 200_000 && socket!.sent.length === i; i++) {
-      socket!.receive(message);
+test(
+  "handler() cuts off a peer that does not read 100,000 small messages",
+  async () => {
+    for (const message of ["20 bytes of any text", "", "\u20ac".repeat(300)]) {
+      using server = stubUpgrade();
+      server.ask();
+      const [socket] = server.sockets;
+      for (let i = 0; i < 200_000 && socket!.sent.length === i; i++) {
+        socket!.receive(message);
+      }
+      const size = 1024 + new TextEncoder().encode(message).length;
+      const count = Math.floor(102.4 * MiB / size) + 1;
+      assertEquals(socket!.sent.length, count, message);
+      await socket!.untilClosed();
     }
-    const size = 1024 + new TextEncoder().encode(message).length;
-    const count = Math.floor(102.4 * MiB / size) + 1;
-    assertEquals(socket!.sent.length, count, message);
-    await socket!.untilClosed();
-  }
-});
+  },
+  { permissions: false },
+);
 
 Deno.test("handler() keeps no count of a peer that has read", () => {
   using server = stubUpgrade();
@@ -444,23 +448,29 @@ Deno.test("handler() keeps no count of a peer that has read", () => {
   assertEquals(socket!.sent.length, 1000);
 });
 
-Deno.test("handler() drops a peer that was cut off and goes on sending", async () => {
-  for (const message of ["20 bytes of any text", new ArrayBuffer(100)]) {
-    using server = stubUpgrade();
-    server.ask();
-    const [socket] = server.sockets;
-    socket!.bufferedAmount = 200 * MiB;
-    let count = 0;
-    for (; socket!.closes.length === 0; count++) {
-      socket!.receive(typeof message === "string" ? message : message.slice());
+test(
+  "handler() drops a peer that was cut off and goes on sending",
+  async () => {
+    for (const message of ["20 bytes of any text", new ArrayBuffer(100)]) {
+      using server = stubUpgrade();
+      server.ask();
+      const [socket] = server.sockets;
+      socket!.bufferedAmount = 200 * MiB;
+      let count = 0;
+      for (; socket!.closes.length === 0; count++) {
+        socket!.receive(
+          typeof message === "string" ? message : message.slice(),
+        );
+      }
+      const size = 1024 + (typeof message === "string" ? 20 : 100);
+      assertEquals(socket!.sent, []);
+      assertEquals(count, Math.floor(MAX_IGNORED_BYTES / size) + 1);
+      await socket!.untilClosed(2);
+      assertEquals(socket!.closes, [[1008], CUT_OFF]);
     }
-    const size = 1024 + (typeof message === "string" ? 20 : 100);
-    assertEquals(socket!.sent, []);
-    assertEquals(count, Math.floor(MAX_IGNORED_BYTES / size) + 1);
-    await socket!.untilClosed(2);
-    assertEquals(socket!.closes, [[1008], CUT_OFF]);
-  }
-});
+  },
+  { permissions: false },
+);
 
 test("handler() closes with 1008 for a peer that does not read, and for no other", async () => {
   await using server = serveHere(handler);

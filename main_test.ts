@@ -65,15 +65,19 @@ class EchoingWebSocket extends EventTarget {
   }
 }
 
-Deno.test("converse() logs the conversation with a stand-in for WebSocket", async () => {
-  const { WebSocket } = globalThis;
-  Object.assign(globalThis, { WebSocket: EchoingWebSocket });
-  try {
-    assertEquals(await logOf("ws://stand.in/", { pause: 20 }), SIX_LINES);
-  } finally {
-    Object.assign(globalThis, { WebSocket });
-  }
-});
+test(
+  "converse() logs the conversation with a stand-in for WebSocket",
+  async () => {
+    const { WebSocket } = globalThis;
+    Object.assign(globalThis, { WebSocket: EchoingWebSocket });
+    try {
+      assertEquals(await logOf("ws://stand.in/", { pause: 20 }), SIX_LINES);
+    } finally {
+      Object.assign(globalThis, { WebSocket });
+    }
+  },
+  { permissions: false },
+);
 
 test("converse() pauses for a second by default", async () => {
   await using server = serveHere(handler);
@@ -217,15 +221,19 @@ test("converse() offers subprotocols", async () => {
   assertEquals(offer, "chat.v2, chat");
 });
 
-Deno.test("converse() rejects a URL or a subprotocol that is not valid", async () => {
-  for (const [url, protocol] of [["nonsense", "a"], ["ws://[::1]/", "a b"]]) {
-    const error = await assertRejects(
-      () => converse(url!, { protocols: [protocol!] }),
-      DOMException,
-    );
-    assertEquals(error.name, "SyntaxError");
-  }
-});
+test(
+  "converse() rejects a URL or a subprotocol that is not valid",
+  async () => {
+    for (const [url, protocol] of [["nonsense", "a"], ["ws://[::1]/", "a b"]]) {
+      const error = await assertRejects(
+        () => converse(url!, { protocols: [protocol!] }),
+        DOMException,
+      );
+      assertEquals(error.name, "SyntaxError");
+    }
+  },
+  { permissions: false },
+);
 
 /** A server that fails, and what must be said about it. */
 interface Case {

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { test } from "../testing/declare.ts";
 import {
   describeClose,
   describeDrop,
@@ -58,7 +59,7 @@ Deno.test("describeWrongChoice() wants an offered subprotocol and no extension",
 
 const PREFIX = "NetworkError: failed to connect to WebSocket: ";
 
-Deno.test("describeRefusal() says what Deno's messages mean", async () => {
+test("describeRefusal() says what Deno's messages mean", async () => {
   const certificate = "The server's TLS certificate";
   for (
     const [url, message, expected] of [
@@ -129,4 +130,17 @@ Deno.test("describeRefusal() says what Deno's messages mean", async () => {
     const text = message === "" ? "" : PREFIX + message;
     assertEquals(await describeRefusal(url, text, [], 1000), expected);
   }
-});
+}, { permissions: false });
+
+test("describeRefusal() asks nobody where there is no Deno", async () => {
+  const { Deno } = globalThis;
+  Reflect.deleteProperty(globalThis, "Deno");
+  try {
+    assertEquals(
+      await describeRefusal("wss://a/", "Unexpected EOF", [], 1000),
+      "The server closed the connection without an answer",
+    );
+  } finally {
+    Object.assign(globalThis, { Deno });
+  }
+}, { permissions: false });

@@ -1,5 +1,5 @@
 /**
- * Declares the tests that need permissions.
+ * Declares tests.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { deadline } from "./deadline.ts";
 import { killAll } from "./processes.ts";
 
 /** Whether the permissions of `deno task test` are granted. */
-export const PERMITTED: boolean = [
+const PERMITTED: boolean = [
   { name: "run" } as const,
   { name: "net", host: "127.0.0.1" } as const,
 ].every((permission) =>
@@ -17,6 +17,8 @@ export const PERMITTED: boolean = [
 
 /** Options for {@linkcode test}. */
 export interface TestOptions {
+  /** Whether it needs the permissions of `deno task test`. @default {true} */
+  permissions?: boolean;
   /** Skips the test, for an operating system that lacks something. */
   ignore?: boolean;
   /** Seconds after which the test fails. @default {60} */
@@ -24,17 +26,17 @@ export interface TestOptions {
 }
 
 /**
- * Declares a test that needs the permissions of `deno task test`, and skips it
- * without them. It fails when it takes too long.
+ * Declares a test that has to wait for something, and fails when that takes too
+ * long. It is skipped if it needs permissions that are not granted.
  */
 export function test(
   name: string,
   fn: () => Promise<void>,
-  { ignore = false, limit = 60 }: TestOptions = {},
+  { permissions = true, ignore = false, limit = 60 }: TestOptions = {},
 ): void {
   Deno.test({
     name,
-    ignore: !PERMITTED || ignore,
+    ignore: (permissions && !PERMITTED) || ignore,
     async fn() {
       try {
         await deadline(fn(), limit * 1000);
