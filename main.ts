@@ -143,7 +143,7 @@ function nextEvent<K extends keyof WebSocketEventMap>(
   type: K,
 ): Promise<WebSocketEventMap[K]> {
   return new Promise((resolve) => {
-    socket.addEventListener(type, resolve, { once: true });
+    socket.addEventListener(type, resolve);
   });
 }
 

@@ -108,10 +108,12 @@ test("converse() sends other messages, or none", async () => {
       "disconnected",
     ],
   );
+  const start = performance.now();
   assertEquals(
     await logOf(server.url, { messages: [] }),
     ["connected", "disconnected"],
   );
+  assert(performance.now() - start < 5000, "It waited for answers");
 });
 
 test("converse() escapes what it sends and what it gets", async () => {
@@ -219,6 +221,35 @@ test("converse() offers subprotocols", async () => {
   const protocols = ["chat.v2", "chat"];
   assertEquals(await logOf(server.url, { protocols, pause: 50 }), SIX_LINES);
   assertEquals(offer, "chat.v2, chat");
+});
+
+test("converse() closes a connection for which a wrong subprotocol was chosen", async () => {
+  await using server = serveHere((request) =>
+    Deno.upgradeWebSocket(request).response
+  );
+  using log = stub(console, "log", () => {});
+  await assertRejects(
+    () => converse(server.url, { protocols: ["chat"] }),
+    ConversationError,
+    "The server chose none of the subprotocols that were offered",
+  );
+  const lines = log.calls.map(({ args }) => args[0]);
+  assertEquals(lines, ["connected", "disconnected"]);
+});
+
+test("converse() gives up a handshake that is not answered", async () => {
+  using _log = stub(console, "log", () => {});
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  await using server = new RawServer(async (peer) => {
+    await peer.drain();
+    resolve();
+  });
+  await assertRejects(
+    () => converse(`ws://127.0.0.1:${server.port}/`, { timeout: 100 }),
+    ConversationError,
+    "No answer to the opening handshake within 0.1 s (timed out)",
+  );
+  await ended;
 });
 
 test(
@@ -456,6 +487,13 @@ const CASES: Case[] = [
   {
     name: "the server closes with 1000, but too early",
     peer: sends(CLOSE, bytes(0x03, 0xe8)),
+    logged: [...CONNECTED, "disconnected"],
+    error: /closed too early, with 1000 \(normal closure\)$/,
+  },
+  {
+    name: "the server closes before the second message",
+    peer: sends(CLOSE, bytes(0x03, 0xe8)),
+    messages: ["Hello!", "Hello again!"],
     logged: [...CONNECTED, "disconnected"],
     error: /closed too early, with 1000 \(normal closure\)$/,
   },

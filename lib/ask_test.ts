@@ -122,12 +122,13 @@ test("converse() tells other failures over wss:// apart", async () => {
   assert(performance.now() - start < 5000);
 });
 
-/** Answers with 404 at first, and never again. */
+/** Answers with 404 at first, after 1.5 s, and never again. */
 function answersOnce() {
   let asked = false;
   return async (peer: RawPeer) => {
     if (!asked) {
       asked = true;
+      await new Promise((resolve) => setTimeout(resolve, 1500));
       return await answers("HTTP/1.1 404 X\r\n\r\n")(peer);
     }
     await peer.drain();

@@ -265,28 +265,27 @@ test(
     await type(page, "Hi!");
     await linesOf(page, "messages", 3);
     await page.evaluate(`{
-    globalThis.longest = 0;
+    globalThis.tasks = [];
     new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) {
-        longest = Math.max(longest, duration);
-      }
+      tasks.push(...list.getEntries().map(({ duration }) => duration));
     }).observe({ type: "longtask" });
-    // In tasks of 100, as from a visitor who never rests.
     document.querySelector("input").value = "Hello?";
-    let left = 100;
-    const timer = setInterval(() => {
-      for (let i = 0; i < 100; i++) {
+    setTimeout(() => {
+      for (let i = 0; i < 10000; i++) {
         document.querySelector("form").requestSubmit();
       }
-      if (--left === 0) clearInterval(timer);
-    }, 10);
+    });
   }`);
     await page.waitForFunction(
       'document.querySelector("#messages .dropped").textContent.startsWith("19,503 ")',
     );
-    const longest = await get<number>(page, "longest");
-    console.log(`The longest task took ${longest} ms`);
-    assert(longest < 200, `The longest task took ${longest} ms`);
+    // The loop is a long task by itself. Those after it must be short.
+    const [loop, ...others] = await get<number[]>(page, "tasks");
+    const longest = Math.max(0, ...others);
+    console.log(
+      `The loop took ${loop} ms, the longest task after it ${longest}`,
+    );
+    assert(longest < 400, `A task took ${longest} ms`);
   },
   { ignore: BROWSERS.chrome === undefined, limit: 120 },
 );
