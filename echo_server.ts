@@ -12,8 +12,10 @@
  * ```ts no-eval
  * import { handler } from "./echo_server.ts";
  *
- * // A text message of more than 512 MiB is an unhandled rejection in Deno.
- * addEventListener("unhandledrejection", (event) => event.preventDefault());
+ * // In Deno, a text message of more than 512 MiB is an unhandled rejection.
+ * addEventListener("unhandledrejection", (event) => {
+ *   if (/allocate string/.test(event.reason?.message)) event.preventDefault();
+ * });
  * Deno.serve(handler);
  * ```
  *
@@ -22,7 +24,7 @@
 
 import { Backlog, MESSAGE_OVERHEAD, SharedMemory } from "./lib/backlog.ts";
 import { closeWhenQuiet, closeWhenRead } from "./lib/close.ts";
-import { answer, elements, refuse } from "./lib/handshake.ts";
+import { parseList, refuse, textResponse } from "./lib/handshake.ts";
 
 /**
  * How many connections may be open in a process: 10,000. Beyond that, a
@@ -51,10 +53,10 @@ export const MAX_CONNECTIONS = 10_000;
 export const MAX_WAITING_BYTES = 512 * 1024 * 1024;
 
 /**
- * After how many bytes that were not echoed a peer that was cut off is dropped,
- * even if it has not read the rest: 128 MiB. Each message counts as in
- * {@linkcode MAX_WAITING_BYTES}. Without this, a peer that keeps sending takes
- * all the time of the server.
+ * After how many more bytes the connection of a peer that was cut off is closed
+ * at once, even if the peer has not read the rest: 128 MiB. Each message counts
+ * 1 KiB more than its bytes, and a character of text counts as one byte. Without
+ * this, a peer that keeps sending takes all the time of the server.
  */
 export const MAX_IGNORED_BYTES = 128 * 1024 * 1024;
 
@@ -66,7 +68,7 @@ export const MAX_IGNORED_BYTES = 128 * 1024 * 1024;
  */
 const IDLE_TIMEOUT = 100;
 
-/** Bytes of a message from which its memory is expensive to allocate. */
+/** Messages of so many bytes or more are expensive to allocate memory for. */
 const LARGE = 256 * 1024;
 
 const memory = new SharedMemory(MAX_WAITING_BYTES);
@@ -97,9 +99,11 @@ export function handler(request: Request): Response {
   const refusal = refuse(request);
   if (refusal !== undefined) return refusal;
   if (shuttingDown || connections.size >= MAX_CONNECTIONS) {
-    return answer(503, "No more connections now", { "retry-after": "10" });
+    return textResponse(503, "No more connections now", {
+      "retry-after": "10",
+    });
   }
-  const [protocol] = elements(request.headers.get("sec-websocket-protocol"));
+  const [protocol] = parseList(request.headers.get("sec-websocket-protocol"));
 
   // From here on nothing may throw: that would end the whole server.
   const { socket, response } = Deno.upgradeWebSocket(request, {
@@ -114,7 +118,7 @@ export function handler(request: Request): Response {
   return response;
 }
 
-/** Keeps a connection in the list while it is open. */
+/** Counts a connection while it is open. */
 function track(socket: WebSocket): void {
   unopened++;
   // A client that resets the handshake fires no event at all. So a connection
@@ -125,13 +129,18 @@ function track(socket: WebSocket): void {
       return socket.close(1013, "No more connections now");
     }
     connections.add(socket);
-    if (shuttingDown) sayGoodbye(socket);
+    if (shuttingDown) closeForShutdown(socket);
   });
   socket.addEventListener("close", () => connections.delete(socket));
 }
 
-function sayGoodbye(socket: WebSocket): Promise<void> {
-  return closeWhenQuiet(socket, 1001, "Server shutting down");
+/** Resolves when the connection is closed: if the peer does not read, never. */
+async function closeForShutdown(socket: WebSocket): Promise<void> {
+  const closed = new Promise((resolve) => {
+    socket.addEventListener("close", resolve);
+  });
+  await closeWhenQuiet(socket, 1001, "Server shutting down");
+  await closed;
 }
 
 /** Sends every message back, unless too many wait for the peer to read them. */
@@ -166,12 +175,12 @@ function echo(socket: WebSocket): void {
 }
 
 /**
- * Refuses new connections, and closes the open ones with 1001. Resolves when a
- * close frame was sent to each of them: if a peer does not read, never.
+ * Refuses new connections, and closes the open ones with 1001. Resolves when
+ * they are closed: if a peer does not read, never.
  */
 export async function shutDown(): Promise<void> {
   shuttingDown = true;
-  await Promise.all(Array.from(connections, sayGoodbye));
+  await Promise.all(Array.from(connections, closeForShutdown));
 }
 
 /**
@@ -184,6 +193,7 @@ export function countConnections(): { open: number; unopened: number } {
 }
 
 if (import.meta.main) {
-  // Not awaited: that file imports this one, which would wait for itself.
+  // No `await`: cli/echo_server.ts imports this module, so each would wait for
+  // the other.
   import("./cli/echo_server.ts").then(({ main }) => main(Deno.args));
 }

@@ -21,7 +21,10 @@ import { printable } from "./lib/printable.ts";
 
 export { ConversationError };
 
-/** Options for {@linkcode converse}. Times are in milliseconds below 2 ** 31. */
+/**
+ * Options for {@linkcode converse}. Times are in milliseconds, and less than
+ * 2 ** 31, the limit of `setTimeout`.
+ */
 export interface ConverseOptions {
   /** What to send. @default {["Hello WebSocket!", "Hello World!"]} */
   messages?: string[];
@@ -67,15 +70,16 @@ export async function converse(
     timeout = 10_000,
   } = options;
   const start = performance.now();
+  const answered = Promise.withResolvers<void>();
   let received = 0;
   let cause = "";
 
   const socket = new WebSocket(url, protocols);
-  socket.binaryType = "arraybuffer"; // a Blob could not be logged at once
+  socket.binaryType = "arraybuffer"; // to read a Blob takes an await
 
   socket.addEventListener("open", () => console.log("connected"));
   socket.addEventListener("message", (event) => {
-    received++;
+    if (++received >= messages.length) answered.resolve();
     console.log(`client <- server: ${printable(event.data)}`);
   });
   socket.addEventListener("error", (event) => {
@@ -86,20 +90,15 @@ export async function converse(
   // These come after the listeners that log, so what is awaited is logged.
   const opened = nextEvent(socket, "open");
   const closed = nextEvent(socket, "close");
-  const answered = new Promise<Event>((resolve) => {
-    socket.addEventListener("message", (event) => {
-      if (received >= messages.length) resolve(event);
-    });
-  });
 
-  const limit = `within ${timeout / 1000} s (timed out)`;
+  const inTime = `within ${timeout / 1000} s (timed out)`;
   const failure = (problem: string) =>
     new ConversationError(socket.url, problem);
 
   const opening = await within(timeout, opened, closed);
   if (!opening) {
     socket.close();
-    throw failure(`No answer to the opening handshake ${limit}`);
+    throw failure(`No answer to the opening handshake ${inTime}`);
   }
   if (opening.type === "close") {
     const rest = Math.max(0, start + timeout - performance.now());
@@ -118,22 +117,26 @@ export async function converse(
     console.log(`client -> server: ${printable(message)}`);
     await within(pause, closed);
   }
-  if (received < messages.length) await within(timeout, answered, closed);
+  if (received < messages.length) {
+    await within<unknown>(timeout, answered.promise, closed);
+  }
 
   const early = socket.readyState !== WebSocket.OPEN;
   socket.close(1000);
   const close = await within(timeout, closed);
 
-  if (!close) throw failure(`No answer to the close ${limit}`);
-  if (!close.wasClean) throw failure(describeDrop(cause));
-  const how = describeClose(close);
-  if (early) throw failure(`The server closed too early, with ${how}`);
-  if (close.code !== 1000) {
-    throw failure(`The close was not answered with 1000: ${how}`);
+  if (close && !close.wasClean) throw failure(describeDrop(cause));
+  if (close && early) {
+    throw failure(`The server closed too early, with ${describeClose(close)}`);
   }
-  const count = `${received} of ${messages.length} messages`;
   if (received < messages.length) {
-    throw failure(`Only ${count} came back ${limit}`);
+    const count = `${received} of ${messages.length}`;
+    throw failure(`Only ${count} messages came back ${inTime}`);
+  }
+  if (!close) throw failure(`No answer to the close ${inTime}`);
+  if (close.code !== 1000) {
+    const how = describeClose(close);
+    throw failure(`The close was not answered with 1000: ${how}`);
   }
 }
 
@@ -147,7 +150,7 @@ function nextEvent<K extends keyof WebSocketEventMap>(
   });
 }
 
-/** Waits for the first promise, or for so many milliseconds: then undefined. */
+/** Returns what the first promise does, or undefined after so many milliseconds. */
 async function within<T>(
   milliseconds: number,
   ...promises: Promise<T>[]
@@ -162,6 +165,6 @@ async function within<T>(
 }
 
 if (import.meta.main) {
-  // Not awaited: that file imports this one, which would wait for itself.
+  // No `await`: cli/main.ts imports this module, so each would wait for the other.
   import("./cli/main.ts").then(({ main }) => main(Deno.args));
 }

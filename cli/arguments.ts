@@ -5,6 +5,7 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { isToken } from "../lib/handshake.ts";
 import { printable } from "../lib/printable.ts";
 import { UsageError } from "./errors.ts";
 
@@ -73,7 +74,7 @@ export function parsePort(flag: string, text: string): number {
  */
 export function checkProtocols(flag: string, names: string[]): string[] {
   for (const [i, name] of names.entries()) {
-    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+    if (!isToken(name)) {
       throw new UsageError(
         `${flag} takes a name without spaces or separators, not ${quote(name)}`,
       );

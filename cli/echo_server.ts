@@ -68,18 +68,12 @@ export function main(args: string[]): Promise<void> {
       console.error("A client sent a text message of more than 512 MiB")
     );
     const address = listen(options);
-    if (options.cert === undefined) {
-      const at = `://${connectable(address)}/`;
-      console.log(
-        `Listening on ws${at} (try: deno run --allow-net main.ts ws${at}, or open http${at})`,
-      );
-    } else {
-      const at = `s://${connectable(address)}/`;
-      const trust = `--cert ${printable(values.cert!)}`;
-      console.log(
-        `Listening on ws${at} (try: deno run --allow-net ${trust} main.ts ws${at}, or open http${at})`,
-      );
-    }
+    const at = connectable(address);
+    console.log(
+      options.cert === undefined
+        ? `Listening on ws://${at}/ (try: deno run --allow-net main.ts ws://${at}/, or open http://${at}/)`
+        : `Listening on wss://${at}/ (open https://${at}/)`,
+    );
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * The errors that a user can cause or mend, and how a command ends with one.
+ * The errors that a user can cause or fix, and how a command ends with one.
  *
  * @module
  */
@@ -42,6 +42,9 @@ function report(error: unknown): boolean {
   Deno.exit(error instanceof UsageError ? 2 : 1);
 }
 
+/** Error codes of the operating system when standard output takes no more. */
+const WRITE_ERRORS = ["ENOSPC", "EPIPE", "EIO", "EBADF"];
+
 function describe(error: unknown): string | undefined {
   if (
     error instanceof UsageError || error instanceof CommandError ||
@@ -49,8 +52,9 @@ function describe(error: unknown): string | undefined {
     error instanceof Deno.errors.NotCapable
   ) return error.message;
   // This comes from console.log, as with `>/dev/full`.
-  if (error instanceof Error && /\(os error \d+\)$/.test(error.message)) {
-    return `Cannot write the output: ${error.message}`;
+  const { code, message } = error as { code?: string; message?: string };
+  if (code !== undefined && WRITE_ERRORS.includes(code)) {
+    return `Cannot write the output: ${message}`;
   }
 }
 

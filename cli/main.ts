@@ -70,10 +70,10 @@ async function converseWith(
   url: string,
   options: ConverseOptions,
 ): Promise<void> {
-  const shown = printable(withoutCredentials(url));
+  const shown = withoutCredentials(url);
   onTooLongText(() => {
     throw new ConversationError(
-      shown,
+      printable(shown),
       "The server sent a text message of more than 512 MiB, which Deno cannot receive",
     );
   });
@@ -81,12 +81,14 @@ async function converseWith(
     await converse(url, options);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      throw new CommandError(`${shown}: ${error.message}`);
+      throw new CommandError(`${printable(shown)}: ${error.message}`);
     }
     if (error instanceof DOMException && error.name === "SyntaxError") {
-      const problem = printable(withoutCredentials(error.message));
+      const problem = error.message.replaceAll(url, shown);
       throw new UsageError(
-        `"${shown}" is not a WebSocket URL: ${problem} (wanted: ws://… or wss://…)`,
+        printable(
+          `"${shown}" is not a WebSocket URL: ${problem} (wanted: ws://… or wss://…)`,
+        ),
       );
     }
     throw error;
@@ -104,16 +106,21 @@ async function converseWithCompanion(options?: ConverseOptions): Promise<void> {
   try {
     await converse(url, options);
   } catch (error) {
-    // The server listens. So if it cannot be reached, a proxy is in between.
-    if (!/ Connection refused /.test((error as Error).message)) throw error;
+    if (!(error instanceof ConversationError)) throw error;
+    // The server is there, so the most likely cause is a proxy in between.
     throw new CommandError(
-      `${url}: The proxy in HTTP_PROXY or ALL_PROXY does not lead there (set NO_PROXY=${hostname})`,
+      `${error.message} (if HTTP_PROXY or ALL_PROXY is set, set NO_PROXY=${hostname})`,
     );
   }
   await server.shutdown();
 }
 
-/** Returns a text without the user name and password of a URL in it. */
+/** Returns a URL, valid or not, without the user name and the password. */
 function withoutCredentials(text: string): string {
-  return text.replace(/\/\/[^/?#\s]*@/, "//");
+  const url = URL.parse(text);
+  if (!url?.host) return text.replace(/^(\w+:)?[\\/]*.*@/s, "$1//");
+  if (url.username === "" && url.password === "") return text;
+  url.username = "";
+  url.password = "";
+  return url.href;
 }

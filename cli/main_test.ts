@@ -83,6 +83,7 @@ test("main.ts --protocol NAME offers subprotocols", async () => {
   const url = `ws://127.0.0.1:${silent.port}/`;
   const refused = await main(...offer, "--timeout", "0.2", url);
   assertEquals(refused.code, 1);
+  assertEquals(refused.stdout, "connected\n");
   assertEquals(
     refused.stderr,
     `${url}: The server chose none of the subprotocols that were offered\n`,
@@ -120,7 +121,7 @@ test("main.ts --timeout SECONDS ends a conversation that is stuck", async () => 
   assertEquals(stdout, "connected\nclient -> server: Hello!\n");
   assertEquals(
     stderr,
-    `${url}: No answer to the close within 0.3 s (timed out)\n`,
+    `${url}: Only 0 of 1 messages came back within 0.3 s (timed out)\n`,
   );
   assertEquals(code, 1);
   assert(time < 5000, `It took ${time} ms`);

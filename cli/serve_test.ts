@@ -1,17 +1,20 @@
-import { Socket } from "node:net";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { connect } from "../testing/connections.ts";
-import { startEchoServer, startServer } from "../testing/processes.ts";
+import {
+  type ServerProcess,
+  startEchoServer,
+  startServer,
+} from "../testing/processes.ts";
 import {
   BINARY,
+  bytes,
   CLOSE,
   encodeFrame,
-  HANDSHAKE,
   RawPeer,
+  resetHandshake,
 } from "../testing/raw.ts";
 import { test } from "../testing/declare.ts";
-
-const bytes = (...numbers: number[]) => new Uint8Array(numbers);
+import { delay } from "../testing/time.ts";
 
 const WINDOWS = { ignore: Deno.build.os === "windows" };
 const LINUX = { ignore: Deno.build.os !== "linux" };
@@ -116,15 +119,14 @@ test(
     await using quiet = await connect(server.url);
     await using busy = await connect(server.url);
     server.kill("SIGTERM");
-    // It is stopping when the quiet client is closed. The other goes on.
-    const messages = (async () => {
-      for (let i = 0; i < 50; i++) {
-        assertEquals(await busy.echo(`${i}`), `${i}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    })();
+    // It is stopping when the quiet client is closed. The other one goes on.
+    let stopping = false;
+    quiet.closed.then(() => stopping = true);
+    for (let after = 0; after < 5; after += Number(stopping)) {
+      assertEquals(await busy.echo("Still there?"), "Still there?");
+      await delay(5);
+    }
     assertEquals((await quiet.closed).code, 1001);
-    await messages;
     busy.socket.close(1000);
     assertEquals((await busy.closed).code, 1000);
     assertEquals((await server.ended).code, 0);
@@ -157,12 +159,17 @@ test(
   LINUX,
 );
 
-test("echo_server.ts survives a shortage of file descriptors", async () => {
+/** Starts an echo server that may open so many files and sockets. */
+function startWithDescriptors(count: number): Promise<ServerProcess> {
   const args = ["run", "--allow-net", "echo_server.ts", "--port", "0"];
-  await using server = await startServer(
+  return startServer(
     "sh",
-    ["-c", 'ulimit -n 64; exec "$0" "$@"', Deno.execPath(), ...args],
+    ["-c", `ulimit -n ${count}; exec "$0" "$@"`, Deno.execPath(), ...args],
   );
+}
+
+test("echo_server.ts survives a shortage of file descriptors", async () => {
+  await using server = await startWithDescriptors(64);
   await using first = await connect(server.url);
   const attempt = async (peers: RawPeer[]) => {
     const peer = await RawPeer.request(server.port);
@@ -179,55 +186,86 @@ test("echo_server.ts survives a shortage of file descriptors", async () => {
     for (const peer of peers) peer[Symbol.dispose]();
     // It listens again within a second.
     while (!await attempt(peers).then(() => true, () => false)) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(50);
     }
     peers.at(-1)![Symbol.dispose]();
   }
   server.kill("SIGTERM");
   assertEquals((await first.closed).code, 1001);
   const { code, stderr } = await server.ended;
-  assertMatch(stderr, /^Cannot accept connections: .*Too many open files.*\n$/);
+  assertMatch(
+    stderr,
+    /^Cannot accept connections: Too many open files \(os error 24\); [^\n]*\n$/,
+  );
   assertEquals(code, 0);
 }, LINUX);
 
 test(
   "echo_server.ts stops when reset handshakes have taken its file descriptors",
   async () => {
-    const args = ["run", "--allow-net", "echo_server.ts", "--port", "0"];
-    await using server = await startServer(
-      "sh",
-      ["-c", 'ulimit -n 64; exec "$0" "$@"', Deno.execPath(), ...args],
-    );
+    await using server = await startWithDescriptors(256);
     await using client = await connect(server.url);
-    const ended = { ended: false };
-    server.ended.then(() => ended.ended = true);
-    // Each resets its handshake, and some win the race against the answer.
-    for (let i = 0; i < 5000 && !ended.ended; i++) {
-      await resetHandshake(server.port).catch(() => {});
-    }
+    let ended = false;
+    server.ended.then(() => ended = true);
+    for (let i = 0; i < 5000 && !ended; i++) await resetHandshake(server.port);
     assertEquals((await client.closed).code, 1001);
     const { code, stderr } = await server.ended;
     assertMatch(
       stderr,
-      /^Cannot accept connections: .*Too many open files.*; \d+ are lost to handshakes that were reset, so the server stops and must be started again\n$/,
+      /^Cannot accept connections: Too many open files \(os error 24\); \d{3} are lost to handshakes that were reset, so the server stops and must be started again\n$/,
     );
     assertEquals(code, 3);
   },
   LINUX,
 );
 
-/** Sends a handshake, and resets the connection before the answer. */
-async function resetHandshake(port: number): Promise<void> {
-  const socket = new Socket();
-  await new Promise<void>((resolve, reject) => {
-    socket.on("error", reject);
-    socket.connect(port, "127.0.0.1", () => {
-      const lines = Object.entries({ Host: "a", ...HANDSHAKE })
-        .map((header) => header.join(": "));
-      socket.write(`GET / HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`, () => {
-        socket.resetAndDestroy();
-        resolve();
-      });
-    });
-  });
+/** Opens connections that say nothing until no more are accepted. */
+async function fill(server: ServerProcess): Promise<RawPeer[]> {
+  const peers: RawPeer[] = [];
+  for (;;) {
+    try {
+      peers.push(await RawPeer.connect(server.port));
+    } catch {
+      return peers;
+    }
+  }
 }
+
+test(
+  "echo_server.ts goes on when silent connections have taken its file descriptors",
+  async () => {
+    await using server = await startWithDescriptors(64);
+    await using client = await connect(server.url);
+    await resetHandshake(server.port);
+    const peers = await fill(server);
+    assertEquals(await client.echo("Still there?"), "Still there?");
+    for (const peer of peers) peer[Symbol.dispose]();
+    for (let accepted = false; !accepted;) {
+      try {
+        await using another = await connect(server.url);
+        accepted = await another.echo("Hello!") === "Hello!";
+      } catch {
+        await delay(50);
+      }
+    }
+    server.kill("SIGTERM");
+    assertEquals((await server.ended).code, 0);
+  },
+  LINUX,
+);
+
+test("echo_server.ts stops when it cannot listen again", async () => {
+  await using server = await startWithDescriptors(64);
+  await using client = await connect(server.url);
+  const peers = await fill(server);
+  // The server has given its port up, and something else takes it.
+  using _other = Deno.listen({ hostname: "127.0.0.1", port: server.port });
+  for (const peer of peers) peer[Symbol.dispose]();
+  assertEquals((await client.closed).code, 1001);
+  const { code, stderr } = await server.ended;
+  assertMatch(
+    stderr,
+    /\nCannot listen again on port \d+: Address already in use .*\n$/,
+  );
+  assertEquals(code, 1);
+}, LINUX);

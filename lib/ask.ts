@@ -1,9 +1,9 @@
 /**
- * Finds out how a server answers a handshake over TLS. Only for Deno.
+ * Finds out how a server answers a handshake. Only for Deno.
  *
- * When such a handshake fails, Deno's WebSocket tries again over HTTP/2, and
- * reports only how that failed. `fetch` can send the handshake over HTTP/1.1 and
- * tell the answer.
+ * When a handshake over TLS fails, Deno's WebSocket tries again over HTTP/2, and
+ * reports only how that failed. Of a redirect it does not tell the target. With
+ * `fetch`, the handshake can be sent over HTTP/1.1 and its answer read.
  *
  * @module
  */

@@ -53,7 +53,7 @@ export class Backlog {
   #first = 0;
   /** The bytes sent so far. */
   #position = 0;
-  /** The end of the last message that had left when it was last asked. */
+  /** Where the last message that has left ended. */
   #left = 0;
   /** The bytes of memory, as last counted in the shared memory. */
   #size = 0;

@@ -26,8 +26,8 @@ export async function closeWhenRead(
 }
 
 /**
- * The same, but first waits until nothing has arrived for 200 ms (for 1 s
- * at most), so that a short conversation can end by itself.
+ * Waits until nothing has arrived for 200 ms (for 1 s at most), so that a short
+ * conversation can end by itself. Then does the same as closeWhenRead().
  */
 export async function closeWhenQuiet(
   socket: WebSocket,

@@ -107,7 +107,7 @@ export function describeWrongChoice(
       printable(protocol)
     }`;
   }
-  // Others offer extensions of their own accord. Deno offers none.
+  // Browsers offer extensions by themselves. Deno offers none.
   if (extensions !== "" && "Deno" in globalThis) {
     return `The server chose an extension that was not offered: ${
       printable(extensions)
@@ -116,8 +116,8 @@ export function describeWrongChoice(
 }
 
 /**
- * Returns why a connection did not open. For wss:// in Deno, the server may be
- * asked once more to find that out.
+ * Returns why a connection did not open. In Deno, the server may be asked once
+ * more to find that out.
  *
  * @param url The URL of the socket.
  * @param message The `message` of the error event. Deno says the cause there; a
@@ -138,18 +138,22 @@ export async function describeRefusal(
   const secure = url.startsWith("wss:");
   const known = describeNetwork(url, problem);
   if (known !== undefined) return known;
-  // The message is about a second attempt, or lacks the target of a redirect.
+  const told = status === undefined ? { problem } : { status: Number(status) };
+  // What Deno tells is about another attempt, or lacks the target of a redirect.
   if ((secure || status?.startsWith("3")) && "Deno" in globalThis) {
     const { ask } = await import("./ask.ts");
-    return describeAnswer(url, await ask(url, protocols, timeout));
+    const answer = await ask(url, protocols, timeout);
+    if (secure || answer.status !== undefined) {
+      return describeAnswer(url, answer);
+    }
   }
-  return describeAnswer(
-    url,
-    status === undefined ? { problem } : { status: Number(status) },
-  );
+  return describeAnswer(url, told);
 }
 
-/** Returns why there was no connection to send a handshake over, if so. */
+/**
+ * Returns why the host name, the TCP connection or the TLS handshake failed, or
+ * undefined if they did not.
+ */
 function describeNetwork(url: string, problem: string): string | undefined {
   if (/dns error/.test(problem)) {
     return `Host "${new URL(url).hostname}" not found (check the spelling)`;
@@ -184,7 +188,7 @@ function describeAnswer(
 ): string {
   const secure = url.startsWith("wss:");
   if (status === 101) {
-    return "The server answered HTTP 101, but did not open a WebSocket";
+    return "The opening handshake failed, although the server answered HTTP 101 (try again)";
   }
   if (status !== undefined) {
     const target = location === undefined
@@ -201,7 +205,7 @@ function describeAnswer(
       (secure ? "" : ` (if it speaks TLS, try ${otherScheme(url)})`);
   }
   if (/aborted due to timeout/.test(problem)) {
-    return "The opening handshake failed, and there was no answer to another one (timed out)";
+    return "The opening handshake failed, and another one was not answered (timed out)";
   }
   if (/NoApplicationProtocol/.test(problem)) {
     return "The server does not accept HTTP/1.1, which a WebSocket begins with";

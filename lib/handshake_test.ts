@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { elements, refuse } from "./handshake.ts";
+import { parseList, refuse } from "./handshake.ts";
 
 /** A valid handshake. */
 const VALID = {
@@ -122,13 +122,20 @@ Deno.test("refuse() names a command that no shell takes for another", async () =
     new URL(quoted!).href,
     new URL(url.replace("http", "ws").replaceAll("'", "%27")).href,
   );
-  const secure = await refuse(new Request("https://a/"))!.text();
-  assert(secure.endsWith(" 'wss://a/'\n"));
+  const headers = { "x-forwarded-proto": "https" };
+  for (
+    const request of [
+      new Request("https://a/"),
+      new Request("http://a/", { headers }),
+    ]
+  ) {
+    assertMatch(await refuse(request)!.text(), / 'wss:\/\/a\/'\n$/);
+  }
 });
 
-Deno.test("elements() splits a list, and takes away spaces and tabs only", () => {
-  assertEquals(elements(null), []);
-  assertEquals(elements(""), []);
-  assertEquals(elements(" a \t,\t b,,c"), ["a", "b", "c"]);
-  assertEquals(elements("\u00a0a\u00a0"), ["\u00a0a\u00a0"]);
+Deno.test("parseList() splits a list, and takes away spaces and tabs only", () => {
+  assertEquals(parseList(null), []);
+  assertEquals(parseList(""), []);
+  assertEquals(parseList(" a \t,\t b,,c"), ["a", "b", "c"]);
+  assertEquals(parseList("\u00a0a\u00a0"), ["\u00a0a\u00a0"]);
 });

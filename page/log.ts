@@ -56,7 +56,7 @@ export class Log {
       kind,
       text: text.length <= MAX_LENGTH
         ? text
-        : `${text.slice(0, MAX_LENGTH)}… (${length} characters)`,
+        : `${cut(text)}… (${length} characters)`,
     });
     if (!this.#scheduled) setTimeout(() => this.#show(), INTERVAL);
     this.#scheduled = true;
@@ -86,7 +86,7 @@ export class Log {
     }
     if (this.#droppedLines > 0) {
       const count = this.#droppedLines.toLocaleString("en");
-      this.#dropped.textContent = `${count} older lines are not shown.`;
+      this.#dropped.textContent = `Older lines that are not shown: ${count}`;
     }
     if (below < 20) list.scrollTop = list.scrollHeight;
 
@@ -95,6 +95,11 @@ export class Log {
         .join("\n")
       : `${lines.length} new lines`;
   }
+}
+
+/** Returns the beginning of a text, without half of a surrogate pair. */
+function cut(text: string): string {
+  return text.slice(0, MAX_LENGTH).replace(/[\ud800-\udbff]$/, "");
 }
 
 function makeItem({ kind, text }: Line): HTMLLIElement {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { describeClose, describeRefusal } from "../lib/failure.ts";
+import { describeClose } from "../lib/failure.ts";
 import { printable } from "../lib/printable.ts";
 import { converse } from "../main.ts";
 import { Log } from "./log.ts";
@@ -70,12 +70,12 @@ function connect(): void {
   connection.addEventListener("message", (event) => {
     messages.add("received", `client <- server: ${printable(event.data)}`);
   });
-  connection.addEventListener("close", async (event) => {
+  connection.addEventListener("close", (event) => {
     showState();
-    const how = opened
-      ? describeClose(event)
-      : await describeRefusal(url, "", [], 0);
+    const how = opened ? describeClose(event) : "could not connect";
     messages.add(event.wasClean ? "note" : "failure", `disconnected: ${how}`);
+    // There may be a new connection already, with messages that wait for it.
+    if (connection !== socket) return;
     for (const message of waiting.splice(0)) {
       messages.add("failure", `not sent: ${printable(message)}`);
     }

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { deadline } from "./deadline.ts";
+import { deadline } from "./time.ts";
 import { killAll } from "./processes.ts";
 
 /** Whether the permissions of `deno task test` are granted. */
 const PERMITTED: boolean = [
   { name: "run" } as const,
-  { name: "net", host: "127.0.0.1" } as const,
+  { name: "net" } as const,
 ].every((permission) =>
   Deno.permissions.querySync(permission).state === "granted"
 );

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Socket } from "node:net";
+
 /** Frame opcodes (RFC 6455 section 5.2). */
 export const CONTINUATION = 0,
   TEXT = 1,
@@ -19,6 +21,20 @@ export const HANDSHAKE: Record<string, string> = {
   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
   "Sec-WebSocket-Version": "13",
 };
+
+/** Returns bytes. */
+export function bytes(...numbers: number[]): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(numbers);
+}
+
+/** Returns a request for `/` as it is on the wire. */
+export function encodeRequest(
+  headers: [string, string][],
+  method = "GET",
+): string {
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} / HTTP/1.1\r\n${lines.join("")}\r\n`;
+}
 
 /** What a frame holds. */
 export interface Frame {
@@ -75,12 +91,9 @@ export class RawPeer implements Disposable {
     method = "GET",
   ): Promise<RawPeer> {
     const peer = await RawPeer.connect(port);
-    const lines = (Array.isArray(headers) ? headers : Object.entries(headers))
-      .map(([name, value]) => `${name}: ${value}\r\n`);
+    const fields = Array.isArray(headers) ? headers : Object.entries(headers);
     await peer.write(
-      `${method} / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${
-        lines.join("")
-      }\r\n`,
+      encodeRequest([["Host", `127.0.0.1:${port}`], ...fields], method),
     );
     return peer;
   }
@@ -175,6 +188,19 @@ export class RawPeer implements Disposable {
       if (!(error instanceof Deno.errors.BadResource)) throw error;
     }
   }
+}
+
+/** Sends a handshake, and resets the connection before the answer. */
+export function resetHandshake(port: number): Promise<void> {
+  const request = encodeRequest(Object.entries({ Host: "a", ...HANDSHAKE }));
+  const socket = new Socket();
+  return new Promise((resolve) => {
+    socket.on("error", () => {}); // it may be refused
+    socket.on("close", () => resolve());
+    socket.connect(port, "127.0.0.1", () => {
+      socket.write(request, () => socket.resetAndDestroy());
+    });
+  });
 }
 
 /** Returns the Sec-WebSocket-Accept of a key (RFC 6455 section 4.2.2). */

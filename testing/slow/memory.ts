@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deadline } from "../deadline.ts";
+import { deadline } from "../time.ts";
 import { encodeFrame, type Frame, type RawPeer } from "../raw.ts";
 
 const MiB = 1024 * 1024;

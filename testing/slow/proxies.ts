@@ -14,6 +14,7 @@ import {
 import { RawPeer } from "../raw.ts";
 import { test } from "../declare.ts";
 import { findTool } from "./tools.ts";
+import { delay } from "../time.ts";
 
 const HAPROXY = findTool("haproxy", ["/usr/sbin/haproxy"]);
 const NGINX = findTool("nginx", ["/usr/sbin/nginx"]);
@@ -34,7 +35,7 @@ async function untilOpen(port: number, process: RunningProcess): Promise<void> {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
       return;
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await delay(20);
     }
   }
 }
@@ -146,7 +147,7 @@ test(
     for (const i of [0, 1, 0, 1]) {
       // It has work to do when it is stopped.
       while (await connectionsOf(servers[i]!) === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await delay(50);
       }
       const { port } = servers[i]!;
       servers[i]!.kill("SIGTERM");
@@ -155,7 +156,7 @@ test(
       servers[i] = await startEchoServer("--port", `${port}`);
       // It serves again before the other one stops.
       while (await connectionsOf(servers[i]!) === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await delay(50);
       }
     }
     clients.kill("SIGTERM");
@@ -202,7 +203,7 @@ test("proxy/haproxy.cfg limits the connections of one address", async () => {
       refused++; // it was reset before connect() returned
     }
   }
-  while (refused < 100) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (refused < 100) await delay(10);
   assertEquals(refused, 100);
   for (const peer of peers) peer[Symbol.dispose]();
 }, { ignore: HAPROXY === undefined });

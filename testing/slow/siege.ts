@@ -4,6 +4,7 @@ import { type ServerProcess, startEchoServer } from "../processes.ts";
 import { BINARY, encodeFrame, RawPeer, TEXT } from "../raw.ts";
 import { test } from "../declare.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
+import { delay } from "../time.ts";
 
 const MiB = 1024 * 1024;
 const LINUX = { ignore: Deno.build.os !== "linux", limit: 300 };
@@ -135,7 +136,7 @@ test("echo_server.ts is as before after 100,000 connections", async () => {
     await using client = await connect(server.url);
     assertEquals(await client.echo("Hello!"), "Hello!");
     while (descriptors() > idle + 5) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await delay(100);
     }
     return await memoryOf(server.pid);
   };
@@ -144,7 +145,7 @@ test("echo_server.ts is as before after 100,000 connections", async () => {
   const before = await settle();
   // Deno remembers a connection that ended without a close frame until its idle
   // timeout would have come, after 100 s.
-  await new Promise((resolve) => setTimeout(resolve, 105_000));
+  await delay(105_000);
   await useMany(50_000);
   const more = (await settle() - before) / MiB;
   assert(more < 50, `It took ${Math.round(more)} MiB more`);

@@ -1,3 +1,14 @@
+/**
+ * Waits.
+ *
+ * @module
+ */
+
+/** Resolves after so many milliseconds. */
+export function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
 /** Rejects if a promise is still pending after so many milliseconds. */
 export async function deadline<T>(
   promise: Promise<T>,

@@ -1,0 +1,48 @@
+import { delay } from "./time.ts";
+
+/** Takes the place of a server's socket where a real one would take too long. */
+export class FakeSocket extends EventTarget {
+  readyState: number = WebSocket.OPEN;
+  bufferedAmount = 0;
+  /** What was sent. */
+  sent: (string | ArrayBuffer)[] = [];
+  /** The arguments of every call of close(). */
+  closes: unknown[][] = [];
+
+  /** Sends data to a peer that does not read it. */
+  send(data: string | ArrayBuffer): void {
+    this.sent.push(data);
+    this.bufferedAmount += typeof data === "string"
+      ? new TextEncoder().encode(data).length
+      : data.byteLength;
+  }
+
+  /** Says 0 for what is buffered from then on, as Deno does. */
+  close(...args: unknown[]): void {
+    this.readyState = WebSocket.CLOSING;
+    this.bufferedAmount = 0;
+    this.closes.push(args);
+  }
+
+  /** Receives a message from the peer. */
+  receive(data: string | ArrayBuffer): void {
+    this.dispatchEvent(new MessageEvent("message", { data }));
+  }
+
+  /** Is open, once the handshake is done. */
+  open(): void {
+    this.dispatchEvent(new Event("open"));
+  }
+
+  /** Is closed. */
+  end(): void {
+    this.readyState = WebSocket.CLOSED;
+    this.dispatchEvent(new Event("close"));
+  }
+
+  /** Lets the peer read everything, and waits for so many calls of close(). */
+  async untilClosed(calls = 1): Promise<void> {
+    this.bufferedAmount = 0;
+    while (this.closes.length < calls) await delay(10);
+  }
+}
