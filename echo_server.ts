@@ -150,25 +150,26 @@ function echo(socket: WebSocket): void {
   let ignored = 0;
 
   socket.addEventListener("message", ({ data }) => {
-    if (!cutOff && backlog.isFull()) {
+    const buffered = socket.bufferedAmount;
+    if (!cutOff && backlog.isFull(buffered)) {
       cutOff = true;
       closeWhenRead(socket, 1008, "Too many echoes were not read");
     }
-    const before = socket.bufferedAmount;
+    const isText = typeof data === "string";
     if (!cutOff) {
       socket.send(data);
-      backlog.add(socket.bufferedAmount - before);
+      // A character of text may take several bytes.
+      backlog.add(isText ? socket.bufferedAmount - buffered : data.byteLength);
     } else {
-      ignored += MESSAGE_OVERHEAD + (data.length ?? data.byteLength);
+      ignored += MESSAGE_OVERHEAD + (isText ? data.length : data.byteLength);
       if (ignored > MAX_IGNORED_BYTES) socket.close(1008);
     }
     // Free the memory now, because garbage collection comes hundreds of MiB
     // later. But keep large buffers of a peer that reads: to allocate new ones
     // costs more.
-    if (
-      data instanceof ArrayBuffer &&
-      (data.byteLength < LARGE || before > 0 || cutOff)
-    ) data.transfer(0);
+    if (!isText && (data.byteLength < LARGE || buffered > 0 || cutOff)) {
+      data.transfer(0);
+    }
   });
 
   socket.addEventListener("close", () => backlog.release());

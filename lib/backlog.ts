@@ -74,14 +74,34 @@ export class Backlog {
   }
 
   /**
-   * Returns the memory that the waiting messages take, in bytes. An empty
-   * message moves no position: it counts as waiting until a byte that was sent
-   * after it has left.
+   * Says whether this peer has more than its share.
+   *
+   * @param buffered The `bufferedAmount` of the socket, which must be open.
    */
+  isFull(buffered: number): boolean {
+    if (this.#count(buffered) <= this.memory.limit) return false;
+    // The others may have read since they were last counted.
+    for (const backlog of this.memory.backlogs) backlog.update();
+    return this.#size > this.memory.limit;
+  }
+
+  /** Returns the memory that the waiting messages take, in bytes. */
   update(): number {
-    // A socket that is closing says 0, and the runtime keeps the messages.
+    // A socket that is closing says 0, but the runtime keeps the messages.
     if (this.socket.readyState !== WebSocket.OPEN) return this.#size;
-    const buffered = this.socket.bufferedAmount;
+    return this.#count(this.socket.bufferedAmount);
+  }
+
+  /** Gives the memory back, when the connection has ended. */
+  release(): void {
+    this.#account(0);
+  }
+
+  /**
+   * Counts the messages that wait. An empty message moves no position: it waits
+   * until a byte that was sent after it has left.
+   */
+  #count(buffered: number): number {
     const left = this.#position - buffered;
     while (this.#first < this.#ends.length) {
       const end = this.#ends[this.#first]!;
@@ -96,28 +116,15 @@ export class Backlog {
       this.#first = 0;
     }
     const messages = this.#ends.length - this.#first;
-    this.#account(buffered + messages * MESSAGE_OVERHEAD);
-    return this.#size;
+    return this.#account(buffered + messages * MESSAGE_OVERHEAD);
   }
 
-  /** Says whether this peer has more than its share. */
-  isFull(): boolean {
-    if (this.update() <= this.memory.limit) return false;
-    // The others may have read since they were last counted.
-    for (const backlog of this.memory.backlogs) backlog.update();
-    return this.#size > this.memory.limit;
-  }
-
-  /** Gives the memory back, when the connection has ended. */
-  release(): void {
-    this.#account(0);
-  }
-
-  #account(size: number): void {
-    if (size === this.#size) return;
+  #account(size: number): number {
+    if (size === this.#size) return size;
     this.memory.used += size - this.#size;
     this.#size = size;
     if (size > 0) this.memory.backlogs.add(this);
     else this.memory.backlogs.delete(this);
+    return size;
   }
 }

@@ -22,6 +22,11 @@ class Peer {
     }
   }
 
+  /** Says whether it has more than its share. */
+  isFull(): boolean {
+    return this.backlog.isFull(this.bufferedAmount);
+  }
+
   /** Reads so many bytes, or all. */
   read(bytes: number = this.bufferedAmount): void {
     this.bufferedAmount -= bytes;
@@ -101,17 +106,17 @@ Deno.test("Backlog is full when it takes more than a quarter of what is free", (
   const memory = new SharedMemory(5 * MiB);
   const peer = new Peer(memory);
   const size = 64 * KiB - KiB;
-  while (!peer.backlog.isFull()) peer.send(size);
+  while (!peer.isFull()) peer.send(size);
   // One MiB is a quarter of the other four.
   assertEquals(memory.used, MiB + 64 * KiB);
   peer.read(size);
-  assertEquals(peer.backlog.isFull(), false);
+  assertEquals(peer.isFull(), false);
 });
 
 Deno.test("Backlog shares the memory among peers, and leaves some for the next", () => {
   const memory = new SharedMemory(512 * MiB);
   const first = new Peer(memory);
-  while (!first.backlog.isFull()) first.send(MiB - KiB);
+  while (!first.isFull()) first.send(MiB - KiB);
   assertEquals(first.backlog.update(), 103 * MiB);
   first.read();
 
@@ -119,14 +124,14 @@ Deno.test("Backlog shares the memory among peers, and leaves some for the next",
   let sending = peers;
   while (sending.length > 0) {
     for (const peer of sending) peer.send(64 * KiB - KiB);
-    sending = sending.filter(({ backlog }) => !backlog.isFull());
+    sending = sending.filter((peer) => !peer.isFull());
   }
   for (const { backlog } of peers) {
     assertEquals(Math.round(backlog.update() / MiB), 12);
   }
   const next = new Peer(memory);
   next.send(8 * MiB);
-  assertEquals(next.backlog.isFull(), false);
+  assertEquals(next.isFull(), false);
 });
 
 Deno.test("Backlog is not full when the others have read meanwhile", () => {
@@ -136,9 +141,9 @@ Deno.test("Backlog is not full when the others have read meanwhile", () => {
   other.backlog.update();
   const peer = new Peer(memory);
   peer.send(128 * KiB);
-  assertEquals(peer.backlog.isFull(), true);
+  assertEquals(peer.isFull(), true);
   other.read();
-  assertEquals(peer.backlog.isFull(), false);
+  assertEquals(peer.isFull(), false);
   assertEquals(memory.used, 129 * KiB);
 });
 
@@ -149,7 +154,7 @@ Deno.test("Backlog always has room for 64 KiB", () => {
   other.backlog.update();
   const peer = new Peer(memory);
   peer.send(63 * KiB);
-  assertEquals(peer.backlog.isFull(), false);
+  assertEquals(peer.isFull(), false);
   peer.send(0);
-  assertEquals(peer.backlog.isFull(), true);
+  assertEquals(peer.isFull(), true);
 });
