@@ -155,21 +155,22 @@ function echo(socket: WebSocket): void {
       cutOff = true;
       closeWhenRead(socket, 1008, "Too many echoes were not read");
     }
-    const isText = typeof data === "string";
+    const size = typeof data === "string" ? data.length : data.byteLength;
     if (!cutOff) {
+      const alone = size > 0 && buffered === 0 && backlog.isEmpty;
       socket.send(data);
-      // A character of text may take several bytes.
-      backlog.add(isText ? socket.bufferedAmount - buffered : data.byteLength);
+      // To ask a socket takes time, so a message that is alone is not counted.
+      if (!alone) backlog.add(socket.bufferedAmount - buffered);
     } else {
-      ignored += MESSAGE_OVERHEAD + (isText ? data.length : data.byteLength);
+      ignored += MESSAGE_OVERHEAD + size;
       if (ignored > MAX_IGNORED_BYTES) socket.close(1008);
     }
     // Free the memory now, because garbage collection comes hundreds of MiB
     // later. But keep large buffers of a peer that reads: to allocate new ones
     // costs more.
-    if (!isText && (data.byteLength < LARGE || buffered > 0 || cutOff)) {
-      data.transfer(0);
-    }
+    if (
+      typeof data !== "string" && (size < LARGE || buffered > 0 || cutOff)
+    ) data.transfer(0);
   });
 
   socket.addEventListener("close", () => backlog.release());

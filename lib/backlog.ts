@@ -67,7 +67,16 @@ export class Backlog {
     readonly memory: SharedMemory,
   ) {}
 
-  /** Counts a message that was just sent, of so many bytes. */
+  /** Whether no message is counted as waiting. */
+  get isEmpty(): boolean {
+    return this.#first === this.#ends.length;
+  }
+
+  /**
+   * Counts a message that was just sent, of so many bytes. If none waits before
+   * it and it is not empty, it need not be counted: should it still wait later,
+   * it is all that is buffered.
+   */
   add(bytes: number): void {
     this.#position += bytes;
     this.#ends.push(this.#position);
@@ -79,6 +88,11 @@ export class Backlog {
    * @param buffered The `bufferedAmount` of the socket, which must be open.
    */
   isFull(buffered: number): boolean {
+    if (this.isEmpty) {
+      if (buffered === 0) return false;
+      // The one message that was not counted.
+      this.add(buffered);
+    }
     if (this.#count(buffered) <= this.memory.limit) return false;
     // The others may have read since they were last counted.
     for (const backlog of this.memory.backlogs) backlog.update();

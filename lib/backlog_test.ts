@@ -67,6 +67,27 @@ Deno.test("Backlog counts an empty message until a byte after it has left", () =
   assertEquals(peer.backlog.update(), 1 * KiB);
 });
 
+Deno.test("Backlog need not be told of a message that is alone", () => {
+  const peer = new Peer(new SharedMemory(MiB));
+  for (const size of [100, 200]) {
+    assertEquals(peer.backlog.isEmpty, true);
+    peer.bufferedAmount = size;
+    assertEquals(peer.isFull(), false);
+    assertEquals(peer.backlog.isEmpty, false);
+    assertEquals(peer.backlog.update(), KiB + size);
+    peer.send(50);
+    peer.read(size);
+    assertEquals(peer.backlog.update(), KiB + 50);
+    peer.read();
+    assertEquals(peer.isFull(), false);
+    peer.bufferedAmount = 0;
+  }
+  peer.bufferedAmount = 0;
+  peer.send(0);
+  assertEquals(peer.isFull(), false);
+  assertEquals(peer.backlog.update(), KiB);
+});
+
 Deno.test("Backlog is exact for very many messages, read little by little", () => {
   const peer = new Peer(new SharedMemory(MiB));
   let waiting: number[] = [];
