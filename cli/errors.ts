@@ -23,20 +23,19 @@ export class CommandError extends Error {
  */
 export async function run(command: () => Promise<void>): Promise<void> {
   // A listener of an event can fail, too.
-  addEventListener("error", (event) => {
-    if (report(event.error)) event.preventDefault();
-  });
+  addEventListener("error", (event) => exitIfKnown(event.error));
   try {
     await command();
   } catch (error) {
-    if (!report(error)) throw error;
+    exitIfKnown(error);
+    throw error;
   }
 }
 
 /** Prints an error and exits, unless the error is a bug. */
-function report(error: unknown): boolean {
+function exitIfKnown(error: unknown): void {
   const line = describe(error);
-  if (line === undefined) return false;
+  if (line === undefined) return;
   console.error(line);
   // Exit at once: a connection may be stuck.
   Deno.exit(error instanceof UsageError ? 2 : 1);

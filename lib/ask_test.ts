@@ -136,27 +136,48 @@ function answersOnce() {
   };
 }
 
+test("converse() asks again over ws:// only for the target of a redirect", async () => {
+  for (const [status, requests] of [[404, 1], [302, 2]] as const) {
+    let asked = 0;
+    await using server = new RawServer(async (peer) => {
+      // The second time it does not answer.
+      if (++asked === 2) return await peer.drain();
+      await answers(`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`)(peer);
+    });
+    const url = `ws://127.0.0.1:${server.port}/`;
+    assertEquals(
+      await verdictsOn([url]),
+      [`The server answered HTTP ${status} instead of 101`],
+    );
+    assertEquals(asked, requests);
+  }
+});
+
 test("ask() sends the handshake of the conversation", async () => {
-  const heads: string[] = [];
-  await using server = new RawServer(async (peer) => {
-    heads.push(await peer.readHead());
-    peer[Symbol.dispose]();
-  }, { cert, key });
-  const script = `
-    import { converse } from "./main.ts";
-    await converse("wss://localhost:${server.port}/a?b", {
-      protocols: ["c", "d"],
-    }).catch(() => {});
-  `;
-  const { stdout } = await deno(
-    ...["eval", ...TRUST, script],
-  );
-  assertEquals(stdout, "disconnected\n");
-  const [first, second] = heads.map((head) =>
-    head.split("\r\n")
-      .map((line) => line.replace(/(key: ).*/i, "$1…").toLowerCase())
-      .filter((line) => /^(get|host|connection|upgrade|sec-)/.test(line))
-      .toSorted()
-  );
-  assertEquals(second, first);
+  for (const protocols of [[], ["c"], ["c", "d"]]) {
+    const heads: string[] = [];
+    await using server = new RawServer(async (peer) => {
+      heads.push(await peer.readHead());
+      peer[Symbol.dispose]();
+    }, { cert, key });
+    const script = `
+      import { converse } from "./main.ts";
+      await converse("wss://localhost:${server.port}/a?b", {
+        protocols: ${JSON.stringify(protocols)},
+      }).catch(() => {});
+    `;
+    const { stdout } = await deno("eval", ...TRUST, script);
+    assertEquals(stdout, "disconnected\n");
+    const [first, second] = heads.map((head) =>
+      head.split("\r\n")
+        .map((line) =>
+          line.toLowerCase()
+            .replace(/(?<=^sec-websocket-key: )[a-z\d+/]{22}==$/, "…")
+        )
+        .filter((line) => /^(get|host|connection|upgrade|sec-)/.test(line))
+        .toSorted()
+    );
+    assertEquals(second, first);
+    assertEquals(second?.includes("sec-websocket-key: …"), true);
+  }
 });

@@ -14,6 +14,30 @@ Deno.test("describeClose() names the code, and escapes the reason", () => {
   assertEquals(describe(1011, "boom"), '1011 (internal error) "boom"');
   assertEquals(describe(1001, "\n"), '1001 (going away) "\\n"');
   assertEquals(describe(0), "1006 (abnormal closure)");
+  const names = [
+    ...[1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011],
+    ...[1012, 1013, 1014, 1015, 3000, 3003, 3008],
+  ].map((code) => describe(code).slice(5));
+  assertEquals(names, [
+    "(normal closure)",
+    "(going away)",
+    "(protocol error)",
+    "(unsupported data)",
+    "(no status received)",
+    "(abnormal closure)",
+    "(invalid frame payload data)",
+    "(policy violation)",
+    "(message too big)",
+    "(mandatory extension)",
+    "(internal error)",
+    "(service restart)",
+    "(try again later)",
+    "(bad gateway)",
+    "(TLS handshake)",
+    "(unauthorized)",
+    "(forbidden)",
+    "(timeout)",
+  ]);
   assertEquals(describe(3999), "3999 (unregistered)");
   assertEquals(describe(4000), "4000 (private use)");
 });

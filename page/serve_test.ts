@@ -1,9 +1,4 @@
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { converse } from "../main.ts";
 import { startEchoServer } from "../testing/processes.ts";
@@ -72,11 +67,10 @@ Deno.test("servePage() sets the type and the policies of what it serves", () => 
     assertEquals(headers.get("x-content-type-options"), "nosniff");
     assertEquals(headers.get("cache-control"), "no-store");
     const policy = headers.get("content-security-policy")!;
-    assertMatch(
-      policy,
-      /^default-src 'none'; script-src 'self'; style-src 'sha256-/,
+    assertEquals(
+      policy.replace(/'sha256-[\w+/]{43}='/, "…"),
+      "default-src 'none'; script-src 'self'; style-src …; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
-    assertEquals(policy.includes("unsafe"), false);
   }
 });
 
