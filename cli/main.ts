@@ -30,12 +30,9 @@ Exit code:
   1  anything else happened
   2  the command was wrong`;
 
-/** Holds the conversation that the command line asks for, and exits. */
+/** Holds the conversation that the command line asks for. */
 export function main(args: string[]): Promise<void> {
-  return run(async () => {
-    await converseAsTold(args);
-    Deno.exit(0);
-  });
+  return run(() => converseAsTold(args));
 }
 
 async function converseAsTold(args: string[]): Promise<void> {
@@ -119,7 +116,6 @@ async function converseWithCompanion(options?: ConverseOptions): Promise<void> {
 function withoutCredentials(text: string): string {
   const url = URL.parse(text);
   if (!url?.host) return text.replace(/^(\w+:)?[\\/]*.*@/s, "$1//");
-  if (url.username === "" && url.password === "") return text;
   url.username = "";
   url.password = "";
   return url.href;

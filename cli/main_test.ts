@@ -227,7 +227,8 @@ for (
     [["--timeout", "soon"], '"soon"'],
     [["--timeout", "0"], "from 0.001"],
     [["--pause=-1"], '"-1"'],
-    [["--protocol", "a b"], '"a b"'],
+    [["--protocol", "a b"], "--protocol takes"],
+    [["--timeout", "x"], "--timeout takes"],
   ] as [string[], string][]
 ) {
   test(`main.ts ${JSON.stringify(args)} is a wrong command`, async () => {
