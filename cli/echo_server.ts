@@ -54,6 +54,10 @@ export function main(args: string[]): Promise<void> {
     if ((values.cert === undefined) !== (values.key === undefined)) {
       throw new UsageError("--cert and --key go together");
     }
+    // Deno has this function only with the flag.
+    if (values["reuse-port"] && !("listenDatagram" in Deno)) {
+      throw new UsageError("--reuse-port needs deno run --unstable-net");
+    }
     const options = {
       hostname: values.hostname,
       port: parsePort("--port", values.port),

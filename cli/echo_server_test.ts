@@ -78,6 +78,7 @@ for (
     [["--no-such-flag"], "'--no-such-flag'"],
     [["8000"], "'8000'"],
     [["--hostname", ""], "--hostname takes"],
+    [["--reuse-port"], "--reuse-port needs deno run --unstable-net"],
     [["--hostname", "nosuch.invalid"], '"nosuch.invalid"', 1],
     [["--cert", PEM[0]], "--cert and --key go together"],
     [["--key", PEM[1]], "--cert and --key go together"],

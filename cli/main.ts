@@ -15,7 +15,8 @@ Usage: deno run --allow-net main.ts [OPTIONS] [URL [MESSAGE...]]
 
   URL      a ws:// or wss:// URL; without it, an echo server is started in the
            same process
-  MESSAGE  what to send instead of "Hello WebSocket!" and "Hello World!"
+  MESSAGE  what to send instead of "Hello WebSocket!" and "Hello World!"; after
+           -- it can begin with a hyphen
 
 Options:
   --protocol NAME    a subprotocol to offer; can be repeated

@@ -73,6 +73,17 @@ test("main.ts wss://URL trusts a private authority with --cert", async () => {
   assertEquals(code, 0);
 });
 
+test("main.ts says in one line that --cert names no file", async () => {
+  for (const url of ["wss://127.0.0.1:1/", "ws://127.0.0.1:1/"]) {
+    const { code, stderr } = await deno(
+      ...["run", "--allow-net", "--cert", "no.pem", "main.ts", url],
+    );
+    assertStringIncludes(stderr, `${url}: The file given with --cert`);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assertEquals(code, 1);
+  }
+});
+
 test("main.ts --protocol NAME offers subprotocols", async () => {
   await using server = await startEchoServer();
   const offer = ["--protocol", "chat", "--protocol=mqtt", "--pause", "0.2"];

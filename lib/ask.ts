@@ -41,9 +41,9 @@ export async function ask(
   if (protocols.length > 0) {
     headers.set("sec-websocket-protocol", protocols.join(", "));
   }
-  // Over HTTP/2 there is no Upgrade.
-  using client = Deno.createHttpClient({ http2: false });
   try {
+    // Over HTTP/2 there is no Upgrade.
+    using client = Deno.createHttpClient({ http2: false });
     const response = await fetch(url.replace(/^ws/, "http"), {
       client,
       headers,

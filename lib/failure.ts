@@ -155,6 +155,9 @@ export async function describeRefusal(
  * undefined if they did not.
  */
 function describeNetwork(url: string, problem: string): string | undefined {
+  if (/opening CA file/.test(problem)) {
+    return `The file given with --cert cannot be used: ${printable(problem)}`;
+  }
   if (/dns error/.test(problem)) {
     return `Host "${new URL(url).hostname}" not found (check the spelling)`;
   }

@@ -96,6 +96,11 @@ test("describeRefusal() says what Deno's messages mean", async () => {
       ],
       [
         "wss://a/",
+        "Failed opening CA file: No such file",
+        "The file given with --cert cannot be used: Failed opening CA file: No such file",
+      ],
+      [
+        "wss://a/",
         "invalid peer certificate: certificate expired: verification time 9",
         `${certificate} has expired`,
       ],
