@@ -386,6 +386,29 @@ test(
   { permissions: false },
 );
 
+test(
+  "handler() gives back the memory of a peer that was cut off and has read",
+  async () => {
+    using server = stubUpgrade();
+    const fill = () => {
+      server.ask();
+      const socket = server.sockets.at(-1)!;
+      for (let i = 0; i < 1000 && socket.sent.length === i; i++) {
+        socket.receive(new ArrayBuffer(MiB));
+      }
+      return socket;
+    };
+    const first = fill();
+    assertEquals(first.sent.length, 103);
+    await first.untilClosed();
+    // It does not answer the close, and takes no memory.
+    const second = fill();
+    assertEquals(second.sent.length, 103);
+    await second.untilClosed();
+  },
+  { permissions: false },
+);
+
 Deno.test("handler() keeps no count of a peer that has read", () => {
   using server = stubUpgrade();
   server.ask();

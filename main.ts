@@ -95,7 +95,7 @@ export async function converse(
   const failure = (problem: string) =>
     new ConversationError(socket.url, problem);
 
-  const opening = await within(timeout, opened, closed);
+  const opening = await within(socket, timeout, opened, closed);
   if (!opening) {
     socket.close();
     throw failure(`No answer to the opening handshake ${inTime}`);
@@ -107,7 +107,7 @@ export async function converse(
   const wrongChoice = describeWrongChoice(socket, protocols);
   if (wrongChoice) {
     socket.close();
-    await within(timeout, closed);
+    await within(socket, timeout, closed);
     throw failure(wrongChoice);
   }
 
@@ -115,15 +115,15 @@ export async function converse(
     if (socket.readyState !== WebSocket.OPEN) break;
     socket.send(message);
     console.log(`client -> server: ${printable(message)}`);
-    await within(pause, closed);
+    await within(socket, pause, closed);
   }
   if (received < messages.length) {
-    await within<unknown>(timeout, answered.promise, closed);
+    await within<unknown>(socket, timeout, answered.promise, closed);
   }
 
   const early = socket.readyState !== WebSocket.OPEN;
   socket.close(1000);
-  const close = await within(timeout, closed);
+  const close = await within(socket, timeout, closed);
 
   if (close && !close.wasClean) throw failure(describeDrop(cause));
   if (close && early) {
@@ -152,14 +152,18 @@ function nextEvent<K extends keyof WebSocketEventMap>(
 
 /** Returns what the first promise does, or undefined after so many milliseconds. */
 async function within<T>(
+  socket: WebSocket,
   milliseconds: number,
   ...promises: Promise<T>[]
 ): Promise<T | undefined> {
-  let timer;
-  const timedOut = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), milliseconds);
-  });
+  const { promise: timedOut, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), milliseconds);
+  // While a server floods the client with messages, no timer runs.
+  const end = performance.now() + milliseconds;
+  const check = () => performance.now() > end && resolve(undefined);
+  socket.addEventListener("message", check);
   const first = await Promise.race([...promises, timedOut]);
+  socket.removeEventListener("message", check);
   clearTimeout(timer);
   return first;
 }

@@ -8,7 +8,13 @@ import {
   TLS,
   TRUST,
 } from "../testing/processes.ts";
-import { acceptHandshake, RawServer, TEXT } from "../testing/raw.ts";
+import {
+  acceptHandshake,
+  bytes,
+  encodeFrame,
+  RawServer,
+  TEXT,
+} from "../testing/raw.ts";
 import { test } from "../testing/declare.ts";
 
 const OUTPUT = SIX_LINES.join("\n") + "\n";
@@ -136,6 +142,27 @@ test("main.ts --timeout SECONDS ends a conversation that is stuck", async () => 
   );
   assertEquals(code, 1);
   assert(time < 5000, `It took ${time} ms`);
+});
+
+test("main.ts ends in time while a server floods it", async () => {
+  await using server = new RawServer(async (peer) => {
+    await acceptHandshake(peer);
+    const frame = { opcode: TEXT, payload: bytes(65), masked: false };
+    const flood = new Uint8Array(3000).map((_, i) =>
+      encodeFrame(frame)[i % 3]!
+    );
+    for (;;) await peer.write(flood);
+  });
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const { code, stderr, time } = await main(
+    ...["--timeout", "0.5", "--pause", "0", url],
+  );
+  assertEquals(
+    stderr,
+    `${url}: No answer to the close within 0.5 s (timed out)\n`,
+  );
+  assertEquals(code, 1);
+  assert(time < 10_000, `It took ${time} ms`);
 });
 
 test("main.ts without permission says in one line which flag is missing", async () => {

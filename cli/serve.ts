@@ -5,7 +5,7 @@
  */
 
 /** Milliseconds that the open connections have to end when the server stops. */
-const STOP_TIMEOUT = 3000;
+const STOP_TIMEOUT = 2800;
 
 /** Milliseconds between two attempts to listen again. */
 const RETRY_INTERVAL = 1000;

@@ -20,7 +20,7 @@ const SHARE = 1 / 4;
  * The bytes that a peer may always use, even when no memory is free. Otherwise
  * a peer that reads could be cut off for two messages in a row.
  */
-const LEAST = 64 * 1024;
+export const LEAST = 64 * 1024;
 
 /** The memory that all peers of a process share. */
 export class SharedMemory {
@@ -74,29 +74,39 @@ export class Backlog {
 
   /**
    * Counts a message that was just sent, of so many bytes. If none waits before
-   * it and it is not empty, it need not be counted: should it still wait later,
-   * it is all that is buffered.
+   * it, and it has at least one byte and at most 64 KiB, it need not be counted:
+   * should it still wait later, it is all that is buffered.
    */
   add(bytes: number): void {
     this.#position += bytes;
     this.#ends.push(this.#position);
+    this.#account(this.#size + bytes + MESSAGE_OVERHEAD);
   }
 
   /**
-   * Says whether this peer has more than its share.
+   * Says whether this peer has more than its share, or whether there is no room
+   * for another message.
    *
    * @param buffered The `bufferedAmount` of the socket, which must be open.
+   * @param size The bytes of the message.
    */
-  isFull(buffered: number): boolean {
+  isFull(buffered: number, size: number): boolean {
     if (this.isEmpty) {
-      if (buffered === 0) return false;
+      if (buffered === 0 && size <= LEAST) return false;
       // The one message that was not counted.
-      this.add(buffered);
+      if (buffered > 0) this.add(buffered);
     }
-    if (this.#count(buffered) <= this.memory.limit) return false;
+    this.#count(buffered);
+    if (!this.#isOver(size)) return false;
     // The others may have read since they were last counted.
     for (const backlog of this.memory.backlogs) backlog.update();
-    return this.#size > this.memory.limit;
+    return this.#isOver(size);
+  }
+
+  #isOver(size: number): boolean {
+    const { used, limit } = this.memory;
+    return this.#size > limit ||
+      (size > LEAST && used + size > this.memory.size);
   }
 
   /** Returns the memory that the waiting messages take, in bytes. */

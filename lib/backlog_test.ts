@@ -22,9 +22,9 @@ class Peer {
     }
   }
 
-  /** Says whether it has more than its share. */
-  isFull(): boolean {
-    return this.backlog.isFull(this.bufferedAmount);
+  /** Says whether there is no room for a message of this size. */
+  isFull(size = 1): boolean {
+    return this.backlog.isFull(this.bufferedAmount, size);
   }
 
   /** Reads so many bytes, or all. */
@@ -166,6 +166,20 @@ Deno.test("Backlog is not full when the others have read meanwhile", () => {
   other.read();
   assertEquals(peer.isFull(), false);
   assertEquals(memory.used, 129 * KiB);
+});
+
+Deno.test("Backlog has no room for a message of more than what is free", () => {
+  const memory = new SharedMemory(MiB);
+  const other = new Peer(memory);
+  // It counts at once.
+  other.send(MiB - 200 * KiB);
+  assertEquals(memory.used, MiB - 199 * KiB);
+  const peer = new Peer(memory);
+  assertEquals(peer.isFull(199 * KiB), false);
+  assertEquals(peer.isFull(199 * KiB + 1), true);
+  other.read();
+  assertEquals(peer.isFull(MiB), false);
+  assertEquals(memory.used, 0);
 });
 
 Deno.test("Backlog always has room for 64 KiB", () => {

@@ -15,14 +15,19 @@ const QUIET_TIMEOUT = 1000;
 /**
  * Closes a connection when its peer has read all that was sent to it. This can
  * take as long as the connection exists.
+ *
+ * @returns Whether the peer has read everything: not if the connection was
+ * closed meanwhile.
  */
 export async function closeWhenRead(
   socket: WebSocket,
   code: number,
   reason: string,
-): Promise<void> {
+): Promise<boolean> {
   while (socket.bufferedAmount > 0) await delay(QUIET);
+  const hasRead = socket.readyState === WebSocket.OPEN;
   socket.close(code, reason);
+  return hasRead;
 }
 
 /**

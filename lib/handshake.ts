@@ -10,10 +10,10 @@
  * for a valid one.
  */
 export function refuse(request: Request): Response | undefined {
-  const { method, headers, url } = request;
+  const { method, headers } = request;
   // A proxy that terminates TLS says so in this header.
   const secure = headers.get("x-forwarded-proto") === "https";
-  const target = URL.parse(url)?.href.replace(
+  const target = parseURL(request)?.href.replace(
     /^https?/,
     (scheme) => secure || scheme === "https" ? "wss" : "ws",
   );
@@ -56,6 +56,15 @@ export function refuse(request: Request): Response | undefined {
   if (offer !== null && !isListOfTokens(offer)) {
     return textResponse(400, "Sec-WebSocket-Protocol must be a list of tokens");
   }
+}
+
+/**
+ * Returns the URL of a request, or null if it is not valid. Deno makes it of the
+ * Host header, in which there could be a path or a user name.
+ */
+export function parseURL({ headers, url }: Request): URL | null {
+  const host = headers.get("host") ?? "";
+  return /[/\\?#@]/.test(host) ? null : URL.parse(url);
 }
 
 /** Returns a response with one line of text. */

@@ -110,6 +110,9 @@ Deno.test("refuse() answers 400 to a Host that is not a host name", () => {
   const { headers } = requestOf({ change: {} });
   const request = { method: "GET", headers, url: "http://a b/" } as Request;
   assertEquals(refuse(request)?.status, 400);
+  for (const host of ["a/main.ts#", "a?b", "a#", "me:secret@a", "a\\b"]) {
+    assertEquals(refuse(requestOf({ change: { Host: host } }))?.status, 400);
+  }
 });
 
 Deno.test("refuse() names a command that no shell takes for another", async () => {

@@ -17,6 +17,9 @@ const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 /** How many bytes of a binary message are shown. */
 const SHOWN_BYTES = 16;
 
+/** How many characters of a text are shown. */
+const SHOWN_CHARACTERS = 10_000;
+
 /**
  * Returns a message, a close reason or any other foreign text as a single line
  * without control characters. The result is for reading: a backslash is not
@@ -25,6 +28,8 @@ const SHOWN_BYTES = 16;
  * @param data Text: unsafe characters are escaped as in a JavaScript string, and
  * all others stay. Or bytes: their number and the first 16 in hexadecimal are
  * shown.
+ * @param most How many characters of a text are shown. If there are more, their
+ * number follows.
  * @returns One line, without a line break.
  *
  * @example
@@ -35,8 +40,16 @@ const SHOWN_BYTES = 16;
  * printable(new Uint8Array([0, 255]).buffer); // 2 bytes: 00 ff
  * ```
  */
-export function printable(data: string | ArrayBuffer): string {
-  if (typeof data === "string") return data.replace(UNSAFE, escape);
+export function printable(
+  data: string | ArrayBuffer,
+  most: number = SHOWN_CHARACTERS,
+): string {
+  if (typeof data === "string") {
+    const shown = data.slice(0, most).replace(UNSAFE, escape);
+    return data.length <= most
+      ? shown
+      : `${shown}… (${data.length.toLocaleString("en")} characters)`;
+  }
   const count = `${data.byteLength} byte${data.byteLength === 1 ? "" : "s"}`;
   const bytes = [...new Uint8Array(data).subarray(0, SHOWN_BYTES)];
   if (bytes.length === 0) return count;

@@ -43,3 +43,13 @@ Deno.test("printable() shows the size of bytes, and the first of them", () => {
     "17 bytes: 00 0f 1e 2d 3c 4b 5a 69 78 87 96 a5 b4 c3 d2 e1 …",
   );
 });
+
+Deno.test("printable() shows the beginning of a long text, and its length", () => {
+  const text = "\n".repeat(10_000);
+  assertEquals(printable(text), "\\n".repeat(10_000));
+  assertEquals(
+    printable(`${text}\n`),
+    `${"\\n".repeat(10_000)}… (10,001 characters)`,
+  );
+  assertEquals(printable("abc", 2), "ab… (3 characters)");
+});

@@ -1,15 +1,12 @@
 /// <reference lib="dom" />
 /**
- * A log on a page that stays usable with very many and very long lines.
+ * A log on a page that stays usable with very many lines.
  *
  * @module
  */
 
 /** How many lines a log keeps. */
 const MAX_LINES = 500;
-
-/** How many characters of a line are shown. */
-const MAX_LENGTH = 2000;
 
 /** How many lines are read aloud at a time. If there are more, their number. */
 const MAX_ANNOUNCED = 3;
@@ -51,13 +48,7 @@ export class Log {
 
   /** Adds a line, always as text, whatever it contains. */
   add(kind: Kind, text: string): void {
-    const length = text.length.toLocaleString("en");
-    this.#waiting.push({
-      kind,
-      text: text.length <= MAX_LENGTH
-        ? text
-        : `${cut(text)}… (${length} characters)`,
-    });
+    this.#waiting.push({ kind, text });
     if (!this.#scheduled) setTimeout(() => this.#show(), INTERVAL);
     this.#scheduled = true;
   }
@@ -95,11 +86,6 @@ export class Log {
         .join("\n")
       : `${lines.length} new lines`;
   }
-}
-
-/** Returns the beginning of a text, without half of a surrogate pair. */
-function cut(text: string): string {
-  return text.slice(0, MAX_LENGTH).replace(/[\ud800-\udbff]$/, "");
 }
 
 function makeItem({ kind, text }: Line): HTMLLIElement {

@@ -44,6 +44,11 @@ async function run(): Promise<void> {
   again.ariaDisabled = "false";
 }
 
+/** Returns a message as one line that is not too long to read. */
+function show(message: string | ArrayBuffer): string {
+  return printable(message, 2000);
+}
+
 /** The connection for the messages of the visitor. It stays open. */
 let socket: WebSocket | undefined;
 /** Messages that are sent as soon as it is open. */
@@ -68,7 +73,7 @@ function connect(): void {
     waiting.splice(0).forEach(send);
   });
   connection.addEventListener("message", (event) => {
-    messages.add("received", `client <- server: ${printable(event.data)}`);
+    messages.add("received", `client <- server: ${show(event.data)}`);
   });
   connection.addEventListener("close", (event) => {
     showState();
@@ -77,7 +82,7 @@ function connect(): void {
     // There may be a new connection already, with messages that wait for it.
     if (connection !== socket) return;
     for (const message of waiting.splice(0)) {
-      messages.add("failure", `not sent: ${printable(message)}`);
+      messages.add("failure", `not sent: ${show(message)}`);
     }
   });
   socket = connection;
@@ -86,7 +91,7 @@ function connect(): void {
 
 function send(message: string): void {
   socket?.send(message);
-  messages.add("sent", `client -> server: ${printable(message)}`);
+  messages.add("sent", `client -> server: ${show(message)}`);
 }
 
 form.addEventListener("submit", (event) => {

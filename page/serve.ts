@@ -6,6 +6,7 @@
  */
 
 import { stripTypeScriptTypes } from "node:module";
+import { parseURL } from "../lib/handshake.ts";
 import failure from "../lib/failure.ts" with { type: "text" };
 import printable from "../lib/printable.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
@@ -45,10 +46,10 @@ const POLICY = [
  * @returns The answer, or undefined for any other request.
  */
 export function servePage(request: Request): Response | undefined {
-  const { method, headers, url } = request;
+  const { method, headers } = request;
   if (method !== "GET" && method !== "HEAD") return;
   if (headers.has("upgrade")) return;
-  const file = FILES.get(URL.parse(url)?.pathname ?? "");
+  const file = FILES.get(parseURL(request)?.pathname ?? "");
   if (file === undefined) return;
   if (file.type === HTML && !headers.get("accept")?.includes("text/html")) {
     return;

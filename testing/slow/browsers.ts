@@ -224,7 +224,7 @@ for (const browser of ["chrome", "firefox"] as const) {
         unknown,
         [string, string],
       ];
-      assertMatch(sent, /^client -> server: x{1982}… \(100,018 characters\)$/);
+      assertMatch(sent, /^client -> server: x{2000}… \(100,000 characters\)$/);
       assert(await get<number>(page, FROM_BOTTOM) < 20);
 
       // It follows the newest line, in a bounded height, and drops the oldest.
