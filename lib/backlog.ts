@@ -116,7 +116,7 @@ export class Backlog {
     return this.#count(this.socket.bufferedAmount);
   }
 
-  /** Gives the memory back, when the connection has ended. */
+  /** Gives the memory back, when the peer has read all or is gone. */
   release(): void {
     this.#account(0);
   }

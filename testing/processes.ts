@@ -68,7 +68,7 @@ export interface RunningProcess extends AsyncDisposable {
   pid: number;
   /** Sends a signal, unless it has ended. */
   kill(signal: Deno.Signal): void;
-  /** What it wrote to standard output, bit by bit. */
+  /** What it wrote to standard output, as it arrives. */
   stdout: ReadableStream<string>;
   /** What it did, once it has ended. */
   ended: Promise<Result>;
