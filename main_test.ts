@@ -1,8 +1,14 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { handler } from "./echo_server.ts";
-import { printable } from "./lib/printable.ts";
-import { ConversationError, converse } from "./main.ts";
+import { ConversationError, converse, type ConverseOptions } from "./main.ts";
+import { printable } from "./shared/printable.ts";
 import localhost from "./testing/certificates/localhost.pem" with {
   type: "text",
 };
@@ -11,25 +17,32 @@ import { serveHere } from "./testing/connections.ts";
 import { SIX_LINES } from "./testing/processes.ts";
 import {
   acceptHandshake,
+  answers,
+  type Behavior,
   BINARY,
   bytes,
   CLOSE,
+  encodeAnswer,
   encodeFrame,
   RawPeer,
   RawServer,
   TEXT,
 } from "./testing/raw.ts";
-import { test } from "./testing/declare.ts";
+import { test } from "./testing/tests.ts";
 import { delay } from "./testing/time.ts";
 
-/** Holds a conversation and returns what it logged, one call a line. */
+/** Holds a conversation, and returns what it logged. */
 async function logOf(
-  ...args: Parameters<typeof converse>
-): Promise<unknown[]> {
-  using log = stub(console, "log", () => {});
-  await converse(...args);
-  return log.calls.map(({ args }) => args.join("|"));
+  url: string | URL,
+  options: ConverseOptions = {},
+): Promise<string[]> {
+  const lines: string[] = [];
+  await converse(url, { log: (line) => lines.push(line), ...options });
+  return lines;
 }
+
+/** Where a log is not looked at. */
+const NO_LOG = { log() {} };
 
 test("converse() logs the conversation with the real server", async () => {
   await using server = serveHere(handler);
@@ -44,8 +57,11 @@ class EchoingWebSocket extends EventTarget {
   protocol = "";
   extensions = "";
 
-  constructor(readonly url: string) {
+  readonly url: string;
+
+  constructor(url: string) {
     super();
+    this.url = url;
     this.#soon(1, () => new Event("open"));
   }
 
@@ -80,6 +96,13 @@ test(
   },
   { permissions: false },
 );
+
+test("converse() logs with console.log by default", async () => {
+  await using server = serveHere(handler);
+  using log = stub(console, "log", () => {});
+  await converse(server.url, { pause: 100 });
+  assertEquals(log.calls.map(({ args }) => args.join("|")), SIX_LINES);
+});
 
 test("converse() pauses for a second by default", async () => {
   await using server = serveHere(handler);
@@ -229,29 +252,145 @@ test("converse() closes a connection for which a wrong subprotocol was chosen", 
   await using server = serveHere((request) =>
     Deno.upgradeWebSocket(request).response
   );
-  using log = stub(console, "log", () => {});
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
   await assertRejects(
-    () => converse(server.url, { protocols: ["chat"] }),
+    () => converse(server.url, { protocols: ["chat"], log }),
     ConversationError,
     "The server chose none of the subprotocols that were offered",
   );
-  const lines = log.calls.map(({ args }) => args[0]);
   assertEquals(lines, ["connected", "disconnected"]);
 });
 
 test("converse() gives up a handshake that is not answered", async () => {
-  using _log = stub(console, "log", () => {});
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   await using server = new RawServer(async (peer) => {
     await peer.drain();
     resolve();
   });
+  const url = `ws://127.0.0.1:${server.port}/`;
   await assertRejects(
-    () => converse(`ws://127.0.0.1:${server.port}/`, { timeout: 100 }),
+    () => converse(url, { timeout: 100, ...NO_LOG }),
     ConversationError,
     "No answer to the opening handshake within 0.1 s (timed out)",
   );
   await ended;
+});
+
+test("converse() tells a connection that closes at once from one that never opened", async () => {
+  await using server = new RawServer(async (peer) => {
+    const payload = bytes(0x03, 0xe8);
+    const close = encodeFrame({ opcode: CLOSE, payload, masked: false });
+    await acceptHandshake(peer, {}, close);
+    await peer.drain();
+  });
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
+  await assertRejects(
+    () => converse(`ws://127.0.0.1:${server.port}/`, { log }),
+    ConversationError,
+    "The server closed too early, with 1000 (normal closure)",
+  );
+  assertEquals(lines[0], "connected");
+  assertEquals(lines.at(-1), "disconnected");
+});
+
+/** Answers a handshake, sends these texts, and answers the close. */
+function greets(...texts: string[]): Behavior {
+  return async (peer) => {
+    await acceptHandshake(peer);
+    for (const text of texts) {
+      const payload = new TextEncoder().encode(text);
+      await peer.send({ opcode: TEXT, payload, masked: false });
+    }
+    for (;;) {
+      const frame = await peer.readFrame();
+      if (frame.opcode !== CLOSE) continue;
+      await peer.send({ ...frame, masked: false });
+      return peer[Symbol.dispose]();
+    }
+  };
+}
+
+test("converse() waits for the expected text, however many messages arrive", async () => {
+  await using server = new RawServer(greets("hello", "tick", "an ack!"));
+  assertEquals(
+    await logOf(`ws://127.0.0.1:${server.port}/`, {
+      messages: [],
+      expect: "ack",
+    }),
+    [
+      "connected",
+      "client <- server: hello",
+      "client <- server: tick",
+      "client <- server: an ack!",
+      "disconnected",
+    ],
+  );
+});
+
+test("converse() says which text did not arrive, and how many messages did", async () => {
+  for (
+    const [texts, count] of [
+      [["hello", "tick"], "2 other messages"],
+      [["hello"], "1 other message"],
+      [[], "0 other messages"],
+    ] as const
+  ) {
+    await using server = new RawServer(greets(...texts));
+    const { message } = await assertRejects(
+      () =>
+        converse(`ws://127.0.0.1:${server.port}/`, {
+          messages: ["a", "b"],
+          expect: "ack\n",
+          pause: 0,
+          timeout: 200,
+          ...NO_LOG,
+        }),
+      ConversationError,
+    );
+    assertStringIncludes(
+      message,
+      `: No message contained "ack\\n" within 0.2 s (timed out); ${count} came`,
+    );
+  }
+});
+
+test("converse() waits for the close for 1 s only when the answers are missing", async () => {
+  await using server = new RawServer(async (peer) => {
+    await acceptHandshake(peer);
+    await peer.drain();
+  });
+  const start = performance.now();
+  await assertRejects(
+    () =>
+      converse(`ws://127.0.0.1:${server.port}/`, {
+        pause: 0,
+        timeout: 2000,
+        ...NO_LOG,
+      }),
+    ConversationError,
+    "Only 0 of 2 messages came back within 2 s (timed out)",
+  );
+  const time = performance.now() - start;
+  assert(time >= 2999 && time < 3900, `It took ${time} ms`);
+});
+
+test("converse() sends headers", async () => {
+  let headers = new Headers();
+  await using server = serveHere((request) => {
+    ({ headers } = request);
+    return handler(request);
+  });
+  const lines = await logOf(server.url, {
+    headers: { Authorization: "Bearer secret", origin: "https://example.org" },
+    protocols: ["chat"],
+    pause: 50,
+  });
+  assertEquals(lines, SIX_LINES);
+  assertEquals(headers.get("authorization"), "Bearer secret");
+  assertEquals(headers.get("origin"), "https://example.org");
+  assertEquals(headers.get("sec-websocket-protocol"), "chat");
 });
 
 test(
@@ -272,7 +411,7 @@ test(
 interface Case {
   name: string;
   /** Handles a TCP connection. Without it nothing listens. */
-  peer?: (peer: RawPeer) => Promise<void> | void;
+  peer?: Behavior;
   /** Serves TLS. */
   tls?: boolean;
   /** @default {"ws://127.0.0.1"} */
@@ -308,14 +447,6 @@ function sends(
   };
 }
 
-/** Answers the request with this text. */
-function answers(text: string) {
-  return async (peer: RawPeer) => {
-    await peer.readHead();
-    await peer.write(text);
-  };
-}
-
 /** Echoes the one message, and then answers the close with this payload. */
 function answersClose(payload?: Uint8Array<ArrayBuffer>) {
   return async (peer: RawPeer) => {
@@ -328,9 +459,13 @@ function answersClose(payload?: Uint8Array<ArrayBuffer>) {
   };
 }
 
+/** Windows takes 2 s to find that nothing listens. In milliseconds. */
+const REFUSAL = Deno.build.os === "windows" ? 10_000 : 500;
+
 const CASES: Case[] = [
   {
     name: "nothing listens",
+    timeout: REFUSAL,
     logged: ["disconnected"],
     error: /: Connection refused .*is the server running/,
   },
@@ -357,9 +492,16 @@ const CASES: Case[] = [
   },
   {
     name: "ws:// goes to a TLS port that explains itself in HTTP",
-    peer: answers("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+    peer: answers(
+      encodeAnswer(
+        400,
+        {},
+        "Client sent an HTTP request to an HTTPS server.\n",
+      ),
+    ),
     logged: ["disconnected"],
-    error: /HTTP 400 instead of 101 \(if it wants TLS, try wss:\/\//,
+    error:
+      /HTTP 400 instead of 101: Client sent an HTTP request to an HTTPS server\. \(try wss:\/\//,
   },
   {
     name: "wss:// goes to a plain port",
@@ -370,7 +512,7 @@ const CASES: Case[] = [
   },
   {
     name: "the answer is HTTP 404",
-    peer: answers("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+    peer: answers(encodeAnswer(404)),
     logged: ["disconnected"],
     error: /answered HTTP 404 instead of 101/,
   },
@@ -378,13 +520,11 @@ const CASES: Case[] = [
     name: "the answer is HTTP 200 with escape sequences in its status line",
     peer: answers("HTTP/1.1 200 \x1b[31mOK\r\nContent-Length: 0\r\n\r\n"),
     logged: ["disconnected"],
-    error: /answered HTTP 200 instead of 101$|answer is not HTTP/,
+    error: /answered HTTP 200 instead of 101$|answer is not HTTP\/1\.1/,
   },
   {
     name: "the answer is a redirect",
-    peer: answers(
-      "HTTP/1.1 302 Found\r\nLocation: /x\x9b2J\r\nContent-Length: 0\r\n\r\n",
-    ),
+    peer: answers(encodeAnswer(302, { Location: "/x\x9b2J" })),
     logged: ["disconnected"],
     error: /answered HTTP 302 to \/x.*2J instead of 101$/,
   },
@@ -398,7 +538,16 @@ const CASES: Case[] = [
     name: "the answer is not HTTP",
     peer: answers("SSH-2.0-\x1b[2JOpenSSH\r\n"),
     logged: ["disconnected"],
-    error: /answer is not HTTP/,
+    error: /answer is not HTTP\/1\.1/,
+  },
+  {
+    name: "the server greets at once, as SSH does",
+    peer: async (peer) => {
+      await peer.write("SSH-2.0-OpenSSH\r\n");
+      await peer.drain();
+    },
+    logged: ["disconnected"],
+    error: /answer is not HTTP\/1\.1/,
   },
   {
     name: "the connection is closed instead of an answer",
@@ -424,7 +573,10 @@ const CASES: Case[] = [
   },
   {
     name: "the answer to the handshake never ends",
-    peer: answers("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"),
+    peer: async (peer) => {
+      await peer.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: web");
+      await peer.drain();
+    },
     logged: [],
     error: /No answer to the opening handshake within 0\.5 s \(timed out\)/,
   },
@@ -589,9 +741,9 @@ const CASES: Case[] = [
 ];
 
 /** Starts the server of a case, until it goes out of scope. */
-function listen(
+async function listen(
   { peer, tls, origin = "ws://127.0.0.1" }: Case,
-): { url: string } & AsyncDisposable {
+): Promise<{ url: string } & AsyncDisposable> {
   if (origin.endsWith(".invalid")) {
     return { url: `${origin}/`, async [Symbol.asyncDispose]() {} };
   }
@@ -604,7 +756,7 @@ function listen(
   }
   const server = new RawServer(peer ?? (() => {}));
   const url = `${origin}:${server.port}/`;
-  if (peer === undefined) server.close();
+  if (peer === undefined) await server.stop();
   return { url, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
@@ -612,10 +764,10 @@ for (const one of CASES) {
   const { name, logged, noise, error: words } = one;
   const { messages = ["Hello!"], protocols, timeout = 500 } = one;
   test(`converse() says so when ${name}`, async () => {
-    using log = stub(console, "log", () => {});
-    const lines = () => log.calls.map(({ args }) => args[0]);
-    await using server = listen(one);
-    const options = { messages, protocols, pause: 100, timeout };
+    const lines: string[] = [];
+    const log = (line: string) => lines.push(line);
+    await using server = await listen(one);
+    const options = { messages, protocols, pause: 100, timeout, log };
     const start = performance.now();
     const { message } = await assertRejects(
       () => converse(server.url, options),
@@ -625,13 +777,11 @@ for (const one of CASES) {
     const time = performance.now() - start;
     assertMatch(message, words);
     assertEquals(printable(message), message);
-    assertEquals(lines().filter((line) => line !== noise), logged);
+    assertEquals(lines.filter((line) => line !== noise), logged);
     assert(time < timeout + 1500, `It took ${time} ms`);
 
     // After a timeout the end is still logged, whenever it comes.
     await server[Symbol.asyncDispose]();
-    while (!lines().includes("disconnected")) {
-      await delay(10);
-    }
+    while (!lines.includes("disconnected")) await delay(10);
   });
 }

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { describeClose } from "../lib/failure.ts";
-import { printable } from "../lib/printable.ts";
+import { describeClose } from "../client/failure.ts";
+import { printable } from "../shared/printable.ts";
 import { converse } from "../main.ts";
 import { Log } from "./log.ts";
 

@@ -2,16 +2,16 @@ import { delay } from "./time.ts";
 
 /** Takes the place of a server's socket where a real one would take too long. */
 export class FakeSocket extends EventTarget {
-  readyState: number = WebSocket.OPEN;
+  readyState: WebSocket["readyState"] = WebSocket.OPEN;
   bufferedAmount = 0;
-  /** What was sent. */
-  sent: (string | ArrayBuffer)[] = [];
+  /** How many messages were sent. */
+  sent = 0;
   /** The arguments of every call of close(). */
   closes: unknown[][] = [];
 
   /** Sends data to a peer that does not read it. */
   send(data: string | ArrayBuffer): void {
-    this.sent.push(data);
+    this.sent++;
     this.bufferedAmount += typeof data === "string"
       ? new TextEncoder().encode(data).length
       : data.byteLength;
@@ -24,20 +24,16 @@ export class FakeSocket extends EventTarget {
     this.closes.push(args);
   }
 
-  /** Receives a message from the peer. */
-  receive(data: string | ArrayBuffer): void {
-    this.dispatchEvent(new MessageEvent("message", { data }));
-  }
-
   /** Is open, once the handshake is done. */
   open(): void {
     this.dispatchEvent(new Event("open"));
   }
 
   /** Is closed. */
-  end(): void {
+  end(wasClean = true): void {
     this.readyState = WebSocket.CLOSED;
-    this.dispatchEvent(new Event("close"));
+    this.bufferedAmount = 0;
+    this.dispatchEvent(new CloseEvent("close", { wasClean }));
   }
 
   /** Lets the peer read everything, and waits for so many calls of close(). */

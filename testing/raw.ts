@@ -74,10 +74,13 @@ export function encodeFrame(
 
 /** One end of a TCP connection, closed when it goes out of scope. */
 export class RawPeer implements Disposable {
+  /** The connection, from either end. */
+  readonly connection: Deno.Conn;
   #buffer = new Uint8Array(0);
 
-  /** @param connection The connection, from either end. */
-  constructor(readonly connection: Deno.Conn) {}
+  constructor(connection: Deno.Conn) {
+    this.connection = connection;
+  }
 
   /** Connects to a port of 127.0.0.1. */
   static async connect(port: number): Promise<RawPeer> {
@@ -142,22 +145,32 @@ export class RawPeer implements Disposable {
       const view = new DataView(bytes.buffer, bytes.byteOffset);
       length = size === 2 ? view.getUint16(0) : Number(view.getBigUint64(0));
     }
-    const mask = second & 0x80 ? await this.#take(4) : new Uint8Array(4);
-    const payload = (await this.#take(length)).map((byte, i) =>
-      byte ^ mask[i % 4]!
-    );
+    const mask = second & 0x80 ? await this.#take(4) : undefined;
+    const payload = await this.#take(length);
+    if (mask !== undefined) {
+      for (let i = 0; i < length; i++) payload[i]! ^= mask[i % 4]!;
+    }
     return { opcode: first & 0x0f, fin: first >= 0x80, payload };
   }
 
-  /** Reads until the other end closes the connection. */
-  async drain(): Promise<void> {
+  /** Reads until the other end closes the connection, and counts the bytes. */
+  async drain(): Promise<number> {
     const bytes = new Uint8Array(65536);
+    let count = this.#buffer.length;
     try {
-      while (await this.connection.read(bytes) !== null);
+      for (;;) {
+        const length = await this.connection.read(bytes);
+        if (length === null) break;
+        count += length;
+      }
     } catch (error) {
-      // A reset is an end, too.
-      if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+      // A reset is an end, too. Windows may call it an abort.
+      if (
+        !(error instanceof Deno.errors.ConnectionReset) &&
+        !(error instanceof Deno.errors.ConnectionAborted)
+      ) throw error;
     }
+    return count;
   }
 
   async #take(length: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -213,6 +226,30 @@ async function acceptOf(key: string): Promise<string> {
   return new Uint8Array(digest).toBase64();
 }
 
+/** What a server does with a connection. */
+export type Behavior = (peer: RawPeer) => Promise<unknown> | void;
+
+/** Answers a request with this text, and closes the connection. */
+export function answers(text: string): Behavior {
+  return async (peer) => {
+    await peer.readHead();
+    await peer.write(text);
+    peer[Symbol.dispose]();
+  };
+}
+
+/** Returns an HTTP answer. */
+export function encodeAnswer(
+  status: number,
+  headers: Record<string, string> = {},
+  body = "",
+): string {
+  const { length } = new TextEncoder().encode(body);
+  const lines = Object.entries({ "Content-Length": `${length}`, ...headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} X\r\n${lines.join("")}\r\n${body}`;
+}
+
 /**
  * A TCP or TLS server on a free port of 127.0.0.1. Every connection is handed to
  * a function, and stays open until that closes it or the server goes out of
@@ -221,12 +258,12 @@ async function acceptOf(key: string): Promise<string> {
 export class RawServer implements AsyncDisposable {
   #listener: Deno.Listener<Deno.Conn>;
   #peers: RawPeer[] = [];
-  #behaviors: Promise<void>[] = [];
+  #behaviors: Promise<unknown>[] = [];
   #accepting: Promise<void>;
   #closed = false;
 
   constructor(
-    behave: (peer: RawPeer) => Promise<void> | void,
+    behave: Behavior,
     tls?: Deno.TlsCertifiedKeyPem & { alpnProtocols?: string[] },
   ) {
     const address = { hostname: "127.0.0.1", port: 0 };
@@ -255,6 +292,12 @@ export class RawServer implements AsyncDisposable {
   close(): void {
     if (!this.#closed) this.#listener.close();
     this.#closed = true;
+  }
+
+  /** Stops listening, and resolves when nothing listens any more. */
+  async stop(): Promise<void> {
+    this.close();
+    await this.#accepting;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

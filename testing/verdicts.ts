@@ -9,8 +9,7 @@
 import { converse } from "../main.ts";
 
 if (import.meta.main) {
-  console.log = () => {};
-  const options = { messages: ["Hello!"], pause: 0, timeout: 2000 };
+  const options = { messages: ["Hello!"], pause: 0, timeout: 2000, log() {} };
   const verdicts = await Promise.all(
     Deno.args.map((url) =>
       converse(url, options).then(() => "", ({ message }) => message)

@@ -1,3 +1,4 @@
+// @ts-nocheck It runs on Bun, whose types are not here.
 // What Bun has built in, as its manual shows it.
 const server = Bun.serve({
   hostname: "127.0.0.1",

@@ -7,7 +7,7 @@ import {
   type Page,
 } from "npm:puppeteer-core@25.16.0";
 import { SIX_LINES, startEchoServer } from "../processes.ts";
-import { test } from "../declare.ts";
+import { test } from "../tests.ts";
 import { findTool } from "./tools.ts";
 
 /** The browsers, on Linux, macOS and Windows. */

@@ -6,10 +6,10 @@ import {
 } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { type Result, ROOT, runToEnd } from "../processes.ts";
-import { test } from "../declare.ts";
+import { test } from "../tests.ts";
 
 const LOCK = "testing/std_from_npm/deno.lock";
-const RUN = new URL("testing/run.ts", ROOT).href;
+const RUN = new URL("testing/run_tests.ts", ROOT).href;
 
 /** A package that takes the place of the real one, on a server of its own. */
 const MODULE = `export function assert(condition: unknown): void {
@@ -112,7 +112,7 @@ async function run(
 
 const NPM = "@std comes from npm";
 
-test("testing/run.ts takes @std from JSR", async () => {
+test("testing/run_tests.ts takes @std from JSR", async () => {
   await using jsr = serveJSR();
   const { code, stdout, stderr } = await run(jsr.url, {});
   assertEquals(code, 0, stderr);
@@ -120,7 +120,7 @@ test("testing/run.ts takes @std from JSR", async () => {
   assert(!stderr.includes(NPM), stderr);
 });
 
-test("testing/run.ts takes @std from npm where JSR is out of reach", async () => {
+test("testing/run_tests.ts takes @std from npm where JSR is out of reach", async () => {
   const { code, stdout, stderr } = await run(OUT_OF_REACH, {});
   assertEquals(code, 0, stderr);
   assertStringIncludes(stdout, "1 passed | 0 failed");
@@ -170,7 +170,7 @@ for (
     ],
   ] as [string, string, Record<string, string>][]
 ) {
-  test(`testing/run.ts fails with its own words for ${name}`, async () => {
+  test(`testing/run_tests.ts fails with its own words for ${name}`, async () => {
     await using jsr = serveJSR();
     const { code, stdout, stderr } = await run(jsr.url, files);
     assertNotEquals(code, 0);
@@ -179,7 +179,7 @@ for (
   });
 }
 
-test("testing/run.ts fails for a misspelt import where JSR is out of reach", async () => {
+test("testing/run_tests.ts fails for a misspelt import where JSR is out of reach", async () => {
   const { code, stderr } = await run(OUT_OF_REACH, {
     "main_test.ts": 'import "@std/asert";',
   });
@@ -187,7 +187,7 @@ test("testing/run.ts fails for a misspelt import where JSR is out of reach", asy
   assertStringIncludes(stderr, '"@std/asert" not a dependency');
 });
 
-test("testing/run.ts fails when the package from npm is not as in the lock file", async () => {
+test("testing/run_tests.ts fails when the package from npm is not as in the lock file", async () => {
   const lock = await Deno.readTextFile(new URL(LOCK, ROOT));
   const changed = lock.replace(
     /("deno-std@[^{]*\{\s*"integrity": "sha512-)[^"]{4}/,

@@ -11,7 +11,7 @@ import {
   resetHandshake,
   TEXT,
 } from "../raw.ts";
-import { test } from "../declare.ts";
+import { test } from "../tests.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 
 const MiB = 1024 * 1024;

@@ -11,23 +11,25 @@ const CLIENTS = 20;
 
 if (import.meta.main) {
   const [url] = Deno.args;
-  const print = console.log;
-  console.log = () => {};
   const failures: string[] = [];
   let succeeded = 0;
   let stopping = false;
   Deno.addSignalListener("SIGTERM", () => stopping = true);
-  print(url);
+  console.log(url);
   await Promise.all(Array.from({ length: CLIENTS }, async () => {
     while (!stopping) {
       try {
-        await converse(url!, { messages: ["Hello!"], pause: 0 });
+        await converse(url!, {
+          messages: ["Hello!"],
+          pause: 0,
+          log() {},
+        });
         succeeded++;
       } catch (error) {
         failures.push((error as Error).message);
       }
     }
   }));
-  print(JSON.stringify({ succeeded, failures }));
+  console.log(JSON.stringify({ succeeded, failures }));
   Deno.exit(0);
 }

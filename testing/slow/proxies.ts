@@ -12,7 +12,7 @@ import {
   TRUST,
 } from "../processes.ts";
 import { RawPeer } from "../raw.ts";
-import { test } from "../declare.ts";
+import { test } from "../tests.ts";
 import { findTool } from "./tools.ts";
 import { delay } from "../time.ts";
 
@@ -50,7 +50,7 @@ async function startHAProxy(...servers: ServerProcess[]) {
   );
   await Deno.writeTextFile(`${folder}/site.pem`, pem.join(""));
   const port = freePort();
-  const process = startProcess(HAPROXY!, ["-f", "proxy/haproxy.cfg"], {
+  const process = startProcess(HAPROXY!, ["-f", "deploy/haproxy.cfg"], {
     env: {
       BIND: `127.0.0.1:${port}`,
       CERTIFICATE: `${folder}/site.pem`,
@@ -79,7 +79,7 @@ async function connectionsOf({ port }: ServerProcess): Promise<number> {
 }
 
 test(
-  "proxy/haproxy.cfg serves the conversation and the page over TLS",
+  "deploy/haproxy.cfg serves the conversation and the page over TLS",
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
@@ -111,7 +111,7 @@ test(
   { ignore: HAPROXY === undefined },
 );
 
-test("proxy/haproxy.cfg shares the connections out", async () => {
+test("deploy/haproxy.cfg shares the connections out", async () => {
   await using one = await startEchoServer();
   await using two = await startEchoServer();
   await using proxy = await startHAProxy(one, two);
@@ -133,7 +133,7 @@ test("proxy/haproxy.cfg shares the connections out", async () => {
 }, { ignore: HAPROXY === undefined });
 
 test(
-  "proxy/haproxy.cfg loses no conversation while the servers restart",
+  "deploy/haproxy.cfg loses no conversation while the servers restart",
   async () => {
     const servers = [await startEchoServer(), await startEchoServer()];
     await using stack = new AsyncDisposableStack();
@@ -170,7 +170,7 @@ test(
 );
 
 test(
-  "proxy/haproxy.cfg drops 1,000 handshakes that are never finished",
+  "deploy/haproxy.cfg drops 1,000 handshakes that are never finished",
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
@@ -188,7 +188,7 @@ test(
   { ignore: HAPROXY === undefined },
 );
 
-test("proxy/haproxy.cfg limits the connections of one address", async () => {
+test("deploy/haproxy.cfg limits the connections of one address", async () => {
   await using one = await startEchoServer();
   await using two = await startEchoServer();
   await using proxy = await startHAProxy(one, two);

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { connect } from "../connections.ts";
 import { type ServerProcess, startEchoServer } from "../processes.ts";
 import { BINARY, encodeFrame, RawPeer, TEXT } from "../raw.ts";
-import { test } from "../declare.ts";
+import { test } from "../tests.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 import { delay } from "../time.ts";
 

@@ -5,9 +5,8 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { isToken } from "../lib/handshake.ts";
-import { printable } from "../lib/printable.ts";
-import { UsageError } from "./errors.ts";
+import { UsageError } from "./exit.ts";
+import { printable } from "./printable.ts";
 
 /**
  * Reads options and positional arguments, with `parseArgs` of `node:util`.
@@ -21,10 +20,27 @@ export function parseFlags<T extends ParseArgsConfig>(
   try {
     return parseArgs(config);
   } catch (error) {
-    // Its second sentence is about positionals that begin with a hyphen.
-    const [problem] = (error as Error).message.split(/\. |\n/);
-    throw new UsageError(`${printable(problem!)} (see --help)`);
+    const { message } = error as Error;
+    throw new UsageError(`${describe(message, config.args!)} (see --help)`);
   }
+}
+
+/** Returns in one line what `parseArgs` says is wrong with the arguments. */
+function describe(message: string, args: readonly string[]): string {
+  // It has taken an argument such as -hello for several short options.
+  const letter = /^Unknown option '-(\w)'/.exec(message)?.[1];
+  const whole = args.find((arg) => /^-[^-]/.test(arg) && arg.includes(letter!));
+  if (letter !== undefined && whole !== undefined && whole.length > 2) {
+    return `Unknown option ${
+      quote(whole)
+    }; a message that begins with a hyphen comes after --`;
+  }
+  const ambiguous = /^Option '(?:-\w, )?(--[\w-]+)/.exec(message)?.[1];
+  if (ambiguous !== undefined && /ambiguous/.test(message)) {
+    return `A value that begins with a hyphen is written as ${ambiguous}=VALUE`;
+  }
+  // Its second sentence is about positionals that begin with a hyphen.
+  return printable(message.split(/\. |\n/)[0]!);
 }
 
 /**
@@ -51,39 +67,6 @@ export function parseSeconds(
     );
   }
   return seconds * 1000;
-}
-
-/**
- * Returns a port number.
- *
- * @throws {UsageError} If the value is not a port number.
- */
-export function parsePort(flag: string, text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) {
-    throw new UsageError(
-      `${flag} takes a whole number from 0 to 65535, not ${quote(text)}`,
-    );
-  }
-  return Number(text);
-}
-
-/**
- * Checks the names of subprotocols (RFC 6455 section 4.1).
- *
- * @throws {UsageError} If one is not a token, or occurs twice.
- */
-export function checkProtocols(flag: string, names: string[]): string[] {
-  for (const [i, name] of names.entries()) {
-    if (!isToken(name)) {
-      throw new UsageError(
-        `${flag} takes a name without spaces or separators, not ${quote(name)}`,
-      );
-    }
-    if (names.indexOf(name) !== i) {
-      throw new UsageError(`${flag} ${quote(name)} is given twice`);
-    }
-  }
-  return names;
 }
 
 /** Returns a text in double quotes, safe to print. */

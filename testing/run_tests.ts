@@ -3,7 +3,7 @@
  * the network does not reach JSR, they take it from npm.
  *
  * ```sh
- * deno run --allow-env --allow-net --allow-run testing/run.ts --allow-all
+ * deno run --allow-env --allow-net --allow-run testing/run_tests.ts --allow-all
  * ```
  *
  * @module

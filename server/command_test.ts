@@ -7,7 +7,7 @@ import {
   startEchoServer,
   TLS,
 } from "../testing/processes.ts";
-import { test } from "../testing/declare.ts";
+import { test } from "../testing/tests.ts";
 
 test("echo_server.ts prints where it listens, and what to try", async () => {
   await using server = await startEchoServer();
@@ -21,14 +21,21 @@ test("echo_server.ts prints where it listens, and what to try", async () => {
 });
 
 test("echo_server.ts --hostname listens there", async () => {
+  const all = "and on all other addresses of this machine";
   for (
-    const [hostname, origin] of [
-      ["localhost", "ws://127.0.0.1:"],
-      ["0.0.0.0", "ws://127.0.0.1:"],
-    ]
+    const [hostname, origin, listensOnAll] of [
+      // Whichever address the name has first.
+      ["localhost", /^ws:\/\/(127\.0\.0\.1|\[::1\]):/, false],
+      ["0.0.0.0", /^ws:\/\/127\.0\.0\.1:/, true],
+      ["::1", /^ws:\/\/\[::1\]:/, false],
+      ["::", /^ws:\/\/\[::1\]:/, true],
+    ] as const
   ) {
-    await using server = await startEchoServer("--hostname", hostname!);
-    assertStringIncludes(server.url, origin!);
+    await using server = await startEchoServer("--hostname", hostname);
+    assertMatch(server.url, origin);
+    assertEquals(server.line.includes(all), listensOnAll, server.line);
+    // Scripts take the URL from here.
+    assertEquals(server.line.split(" ")[2], server.url);
     await using client = await connect(server.url);
     assertEquals(await client.echo("Hello!"), "Hello!");
   }
@@ -54,7 +61,7 @@ test("echo_server.ts says when its port is in use", async () => {
   assertEquals(stdout, "");
   assertEquals(
     stderr,
-    `Cannot listen on "127.0.0.1" port ${port}: it is in use (choose another with --port, 0 takes a free one)\n`,
+    `Cannot listen on "127.0.0.1" port ${port}: it is in use (choose another with --port, 0 picks a free one)\n`,
   );
   assertEquals(code, 1);
 });
@@ -71,14 +78,21 @@ for (
   const [args, words, wanted = 2] of [
     [["--port", "http"], 'from 0 to 65535, not "http"'],
     [["--port", "65536"], 'from 0 to 65535, not "65536"'],
-    [["--port", "-1"], "--port"],
+    [["--port", "-1"], "--port=VALUE"],
     [["--port", "1e3"], 'not "1e3"'],
     [["--port", ""], 'not ""'],
     [["--port"], "'--port <value>'"],
     [["--no-such-flag"], "'--no-such-flag'"],
     [["8000"], "'8000'"],
     [["--hostname", ""], "--hostname takes"],
-    [["--reuse-port"], "--reuse-port needs deno run --unstable-net"],
+    [
+      ["--reuse-port"],
+      Deno.build.os === "linux"
+        ? "--reuse-port needs deno run --unstable-net"
+        : "--reuse-port works on Linux only",
+    ],
+    [["--drain", "soon"], "--drain takes a number of seconds from 0"],
+    [["--port", "000080"], 'not "000080"'],
     [["--hostname", "nosuch.invalid"], '"nosuch.invalid"', 1],
     [["--cert", PEM[0]], "--cert and --key go together"],
     [["--key", PEM[1]], "--cert and --key go together"],
@@ -93,7 +107,7 @@ for (
       `Cannot use --key "${ENCRYPTED}": it is encrypted`,
       1,
     ],
-    [["--cert", PEM[0], "--key", "lib"], 'Cannot read --key "lib"', 1],
+    [["--cert", PEM[0], "--key", "page"], 'Cannot read --key "page"', 1],
     [["--cert", PEM[1], "--key", PEM[1]], "Cannot use --cert with --key", 1],
     [["--cert", PEM[0], "--key", PEM[0]], "Cannot use --cert with --key", 1],
   ] as [string[], string, number?][]

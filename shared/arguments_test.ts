@@ -1,12 +1,6 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import {
-  checkProtocols,
-  parseFlags,
-  parsePort,
-  parseSeconds,
-  quote,
-} from "./arguments.ts";
-import { UsageError } from "./errors.ts";
+import { parseFlags, parseSeconds, quote } from "./arguments.ts";
+import { UsageError } from "./exit.ts";
 
 const OPTIONS = { port: { type: "string" } } as const;
 
@@ -20,7 +14,10 @@ Deno.test("parseFlags() says in one line what is wrong", () => {
     const [args, words] of [
       [["--no\x1b"], "'--no\\u001b'"],
       [["--port"], "'--port <value>'"],
-      [["--port", "-1"], "'--port'"],
+      [["--port", "-1"], "--port=VALUE"],
+      [["-hello"], 'Unknown option "-hello"; a message that'],
+      [["-h\x1b"], "-h\\u001b"],
+      [["-x"], "'-x'"],
       [["8000"], "'8000'"],
     ] as [string[], string][]
   ) {
@@ -51,38 +48,6 @@ Deno.test("parseSeconds() wants a number that a timer can take", () => {
       `--timeout takes a number of seconds from 0.001 to 2147483, not "${text}"`,
     );
   }
-});
-
-Deno.test("parsePort() wants a port number", () => {
-  assertEquals(parsePort("--port", "0"), 0);
-  assertEquals(parsePort("--port", "65535"), 65535);
-  for (const text of ["", "65536", "-1", "1e3", "http", " 80", "000080"]) {
-    const error = assertThrows(() => parsePort("--port", text), UsageError);
-    assertEquals(
-      error.message,
-      `--port takes a whole number from 0 to 65535, not "${text}"`,
-    );
-  }
-});
-
-Deno.test("checkProtocols() wants different tokens", () => {
-  const names = ["graphql-transport-ws", "!#$%&'*+-.^_`|~aZ09"];
-  assertEquals(checkProtocols("--protocol", names), names);
-  for (const name of ["", "a b", "a,b", "\u00e9", "a/b"]) {
-    const error = assertThrows(
-      () => checkProtocols("--protocol", [name]),
-      UsageError,
-    );
-    assertEquals(
-      error.message,
-      `--protocol takes a name without spaces or separators, not "${name}"`,
-    );
-  }
-  const error = assertThrows(
-    () => checkProtocols("--protocol", ["a", "b", "a"]),
-    UsageError,
-  );
-  assertEquals(error.message, '--protocol "a" is given twice');
 });
 
 Deno.test("quote() makes a text safe to print", () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { parseList, refuse } from "./handshake.ts";
+import { answerHealthCheck, parseList, refuse } from "./handshake.ts";
 
 /** A valid handshake. */
 const VALID = {
@@ -115,25 +115,49 @@ Deno.test("refuse() answers 400 to a Host that is not a host name", () => {
   }
 });
 
-Deno.test("refuse() names a command that no shell takes for another", async () => {
-  const url = "http://127.0.0.1:8000/a'b;$(c)`d`?e=1&f='2'|g";
-  const text = await refuse(new Request(url))!.text();
-  const [, quoted] = /^[^:]+: deno run --allow-net main\.ts '(.*)'\n$/
-    .exec(text)!;
-  assert(!quoted!.includes("'"));
-  assertEquals(
-    new URL(quoted!).href,
-    new URL(url.replace("http", "ws").replaceAll("'", "%27")).href,
-  );
-  const headers = { "x-forwarded-proto": "https" };
+Deno.test("refuse() names a command that means the same in every shell", async () => {
+  const start = "This is a WebSocket echo server";
   for (
-    const request of [
-      new Request("https://a/"),
-      new Request("http://a/", { headers }),
-    ]
+    const [url, headers, command] of [
+      ["http://127.0.0.1:8000/", {}, "ws://127.0.0.1:8000/"],
+      ["http://a/b.c-d_e/", {}, "ws://a/b.c-d_e/"],
+      ["https://a/", {}, "wss://a/"],
+      ["http://a/", { "x-forwarded-proto": "https" }, "wss://a/"],
+      ["http://a/b'c", {}, undefined],
+      ["http://a/?b", {}, undefined],
+      ["http://a/?b&c", {}, undefined],
+      ["http://a/$(b)", {}, undefined],
+      ["http://a/`b`", {}, undefined],
+      ["http://a/b;c|d", {}, undefined],
+      ["http://a/%20", {}, undefined],
+      ["http://[::1]/", {}, undefined],
+    ] as const
   ) {
-    assertMatch(await refuse(request)!.text(), / 'wss:\/\/a\/'\n$/);
+    assertEquals(
+      await refuse(new Request(url, { headers }))!.text(),
+      command === undefined
+        ? `${start}\n`
+        : `${start}: deno run --allow-net main.ts ${command}\n`,
+    );
   }
+});
+
+Deno.test("answerHealthCheck() answers plain requests for /health only", async () => {
+  const ask = (
+    path: string,
+    isFull: boolean,
+    init: RequestInit = {},
+  ) => answerHealthCheck(new Request(`http://a${path}`, init), { isFull });
+  for (const method of ["GET", "HEAD"]) {
+    assertEquals(ask("/health", false, { method })!.status, 200);
+    assertEquals(ask("/health?a", true, { method })!.status, 503);
+  }
+  assertEquals(await ask("/health", false)!.text(), "ok\n");
+  assertEquals(ask("/health/", false), undefined);
+  assertEquals(ask("/", false), undefined);
+  assertEquals(ask("/health", false, { method: "POST" }), undefined);
+  const headers = { upgrade: "websocket" };
+  assertEquals(ask("/health", false, { headers }), undefined);
 });
 
 Deno.test("parseList() splits a list, and takes away spaces and tabs only", () => {
@@ -141,4 +165,32 @@ Deno.test("parseList() splits a list, and takes away spaces and tabs only", () =
   assertEquals(parseList(""), []);
   assertEquals(parseList(" a \t,\t b,,c"), ["a", "b", "c"]);
   assertEquals(parseList("\u00a0a\u00a0"), ["\u00a0a\u00a0"]);
+  assertEquals(parseList("a b\tc , d"), ["a b\tc", "d"]);
+});
+
+Deno.test("refuse() takes time in proportion to the length of its headers", () => {
+  const time = (length: number) => {
+    const times = ["a" + " ".repeat(length) + "b", "a ".repeat(length / 2)]
+      .map((text) => {
+        const headers = {
+          ...VALID,
+          Connection: text,
+          "Sec-WebSocket-Protocol": text,
+          "Sec-WebSocket-Key": text,
+          Host: text,
+        };
+        const request = {
+          method: "GET",
+          url: "http://a/",
+          headers: new Headers(headers),
+        } as Request;
+        const start = performance.now();
+        for (let i = 0; i < 20; i++) refuse(request);
+        return performance.now() - start;
+      });
+    return Math.max(...times);
+  };
+  time(1000);
+  const [short, long] = [time(50_000), time(100_000)];
+  assert(long < 5 * short + 100, `${short} ms, ${long} ms`);
 });

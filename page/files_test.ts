@@ -1,11 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { stub } from "@std/testing/mock";
 import { converse } from "../main.ts";
 import { startEchoServer } from "../testing/processes.ts";
-import { test } from "../testing/declare.ts";
+import { test } from "../testing/tests.ts";
 import html from "./index.html" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
-import { servePage } from "./serve.ts";
+import { servePage } from "./files.ts";
 
 const HTML = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 
@@ -52,7 +51,7 @@ Deno.test("servePage() serves every script that a script imports", async () => {
       queue.push(new URL(specifier!, `http://host${path}`).pathname);
     }
   }
-  assertEquals(seen.size, 5);
+  assertEquals(seen.size, 8);
 });
 
 Deno.test("servePage() sets the type and the policies of what it serves", () => {
@@ -94,6 +93,5 @@ test("echo_server.ts serves the page, HEAD included, and still echoes", async ()
   assertEquals(plain.status, 426);
   assertStringIncludes(await plain.text(), server.url);
 
-  using _log = stub(console, "log", () => {});
-  await converse(server.url, { pause: 0 });
+  await converse(server.url, { pause: 0, log() {} });
 });

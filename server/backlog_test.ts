@@ -1,12 +1,13 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { KiB, MiB } from "../testing/units.ts";
 import { Backlog, SharedMemory } from "./backlog.ts";
 
-const KiB = 1024;
-const MiB = KiB * KiB;
+/** Memory for one peer, so that 8 KiB are kept for it. */
+const makeMemory = (bytes: number) => new SharedMemory(bytes + 8 * KiB, 1);
 
 /** A peer that reads when it is told to. */
 class Peer {
-  readyState: number = WebSocket.OPEN;
+  readyState: WebSocket["readyState"] = WebSocket.OPEN;
   bufferedAmount = 0;
   readonly backlog: Backlog;
 
@@ -24,7 +25,7 @@ class Peer {
 
   /** Says whether there is no room for a message of this size. */
   isFull(size = 1): boolean {
-    return this.backlog.isFull(this.bufferedAmount, size);
+    return this.backlog.isFull(size);
   }
 
   /** Reads so many bytes, or all. */
@@ -34,7 +35,7 @@ class Peer {
 }
 
 Deno.test("Backlog counts 1 KiB and its bytes for every message that waits", () => {
-  const peer = new Peer(new SharedMemory(MiB));
+  const peer = new Peer(makeMemory(MiB));
   assertEquals(peer.backlog.update(), 0);
   peer.send(100, 200, 300);
   assertEquals(peer.backlog.update(), 3 * KiB + 600);
@@ -50,7 +51,7 @@ Deno.test("Backlog counts 1 KiB and its bytes for every message that waits", () 
 });
 
 Deno.test("Backlog counts an empty message until a byte after it has left", () => {
-  const peer = new Peer(new SharedMemory(MiB));
+  const peer = new Peer(makeMemory(MiB));
   peer.send(0, 0);
   assertEquals(peer.backlog.update(), 2 * KiB);
   peer.send(10);
@@ -67,29 +68,8 @@ Deno.test("Backlog counts an empty message until a byte after it has left", () =
   assertEquals(peer.backlog.update(), 1 * KiB);
 });
 
-Deno.test("Backlog need not be told of a message that is alone", () => {
-  const peer = new Peer(new SharedMemory(MiB));
-  for (const size of [100, 200]) {
-    assertEquals(peer.backlog.isEmpty, true);
-    peer.bufferedAmount = size;
-    assertEquals(peer.isFull(), false);
-    assertEquals(peer.backlog.isEmpty, false);
-    assertEquals(peer.backlog.update(), KiB + size);
-    peer.send(50);
-    peer.read(size);
-    assertEquals(peer.backlog.update(), KiB + 50);
-    peer.read();
-    assertEquals(peer.isFull(), false);
-    peer.bufferedAmount = 0;
-  }
-  peer.bufferedAmount = 0;
-  peer.send(0);
-  assertEquals(peer.isFull(), false);
-  assertEquals(peer.backlog.update(), KiB);
-});
-
 Deno.test("Backlog is exact for very many messages, read little by little", () => {
-  const peer = new Peer(new SharedMemory(MiB));
+  const peer = new Peer(makeMemory(MiB));
   let waiting: number[] = [];
   for (let i = 0; i < 1000; i++) {
     const sizes = Array.from({ length: i % 7 }, (_, j) => 1 + (i * j) % 50);
@@ -108,7 +88,7 @@ Deno.test("Backlog is exact for very many messages, read little by little", () =
 });
 
 Deno.test("Backlog keeps its size while the connection closes, until it is released", () => {
-  const memory = new SharedMemory(MiB);
+  const memory = makeMemory(MiB);
   const peer = new Peer(memory);
   peer.send(100);
   peer.backlog.update();
@@ -124,7 +104,7 @@ Deno.test("Backlog keeps its size while the connection closes, until it is relea
 });
 
 Deno.test("Backlog is full when it takes more than a quarter of what is free", () => {
-  const memory = new SharedMemory(5 * MiB);
+  const memory = makeMemory(5 * MiB);
   const peer = new Peer(memory);
   const size = 64 * KiB - KiB;
   while (!peer.isFull()) peer.send(size);
@@ -135,9 +115,10 @@ Deno.test("Backlog is full when it takes more than a quarter of what is free", (
 });
 
 Deno.test("Backlog shares the memory among peers, and leaves some for the next", () => {
-  const memory = new SharedMemory(512 * MiB);
+  const memory = makeMemory(512 * MiB);
   const first = new Peer(memory);
   while (!first.isFull()) first.send(MiB - KiB);
+  // A fifth of all is a quarter of the rest.
   assertEquals(first.backlog.update(), 103 * MiB);
   first.read();
 
@@ -156,7 +137,7 @@ Deno.test("Backlog shares the memory among peers, and leaves some for the next",
 });
 
 Deno.test("Backlog is not full when the others have read meanwhile", () => {
-  const memory = new SharedMemory(MiB);
+  const memory = makeMemory(MiB);
   const other = new Peer(memory);
   other.send(MiB);
   other.backlog.update();
@@ -169,27 +150,58 @@ Deno.test("Backlog is not full when the others have read meanwhile", () => {
 });
 
 Deno.test("Backlog has no room for a message of more than what is free", () => {
-  const memory = new SharedMemory(MiB);
+  const memory = makeMemory(MiB);
   const other = new Peer(memory);
   // It counts at once.
   other.send(MiB - 200 * KiB);
   assertEquals(memory.used, MiB - 199 * KiB);
   const peer = new Peer(memory);
-  assertEquals(peer.isFull(199 * KiB), false);
-  assertEquals(peer.isFull(199 * KiB + 1), true);
+  assertEquals(peer.isFull(198 * KiB), false);
+  assertEquals(peer.isFull(198 * KiB + 1), true);
   other.read();
-  assertEquals(peer.isFull(MiB), false);
+  assertEquals(peer.isFull(MiB - KiB), false);
+  assertEquals(peer.isFull(MiB - KiB + 1), true);
   assertEquals(memory.used, 0);
 });
 
-Deno.test("Backlog always has room for 64 KiB", () => {
-  const memory = new SharedMemory(MiB);
+Deno.test("Backlog always has room for 8 KiB", () => {
+  const memory = makeMemory(MiB);
   const other = new Peer(memory);
   other.send(2 * MiB);
-  other.backlog.update();
   const peer = new Peer(memory);
-  peer.send(63 * KiB);
-  assertEquals(peer.isFull(), false);
-  peer.send(0);
-  assertEquals(peer.isFull(), true);
+  assertEquals(peer.isFull(7 * KiB), false);
+  assertEquals(peer.isFull(7 * KiB + 1), true);
+  peer.send(3 * KiB);
+  assertEquals(peer.isFull(3 * KiB), false);
+  assertEquals(peer.isFull(3 * KiB + 1), true);
+});
+
+Deno.test("Backlogs of 10,000 peers fit into 512 MiB, however little each sends", () => {
+  for (const size of [0, 20, 3 * KiB, 60_000, MiB]) {
+    const memory = new SharedMemory(512 * MiB, 10_000);
+    let most = 0;
+    for (let i = 0; i < 10_000; i++) {
+      const peer = new Peer(memory);
+      for (let j = 0; j < 9 && !peer.isFull(size); j++) peer.send(size);
+      most = Math.max(most, memory.used);
+    }
+    assert(most <= 512 * MiB, `${most / MiB} MiB of messages of ${size} B`);
+  }
+});
+
+Deno.test("Backlog that is lost takes memory from all, unless it is small", () => {
+  const memory = makeMemory(5 * MiB);
+  const small = new Peer(memory);
+  small.send(7 * KiB);
+  small.backlog.lose();
+  assertEquals([memory.used, memory.lost], [0, 0]);
+
+  const first = new Peer(memory);
+  first.send(4 * MiB - KiB);
+  first.backlog.lose();
+  first.backlog.lose();
+  assertEquals([memory.used, memory.lost], [0, 4 * MiB]);
+  const next = new Peer(memory);
+  assertEquals(next.isFull(MiB - KiB), false);
+  assertEquals(next.isFull(MiB), true);
 });

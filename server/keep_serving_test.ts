@@ -13,8 +13,9 @@ import {
   RawPeer,
   resetHandshake,
 } from "../testing/raw.ts";
-import { test } from "../testing/declare.ts";
+import { test } from "../testing/tests.ts";
 import { delay } from "../testing/time.ts";
+import { KiB, MiB } from "../testing/units.ts";
 
 const WINDOWS = { ignore: Deno.build.os === "windows" };
 const LINUX = { ignore: Deno.build.os !== "linux" };
@@ -47,9 +48,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 test("echo_server.ts delivers what is queued before it stops", async () => {
   await using server = await startEchoServer();
   using peer = await RawPeer.open(server.port);
-  const payload = new Uint8Array(64 * 1024);
+  const payload = new Uint8Array(64 * KiB);
   const frame = encodeFrame({ opcode: BINARY, payload });
-  for (let i = 0; i < 500; i++) await peer.write(frame);
+  const count = 200;
+  for (let i = 0; i < count; i++) await peer.write(frame);
   await using bystander = await connect(server.url);
   server.kill("SIGTERM");
   assertEquals((await bystander.closed).code, 1001);
@@ -58,7 +60,7 @@ test("echo_server.ts delivers what is queued before it stops", async () => {
   let echoed = 0;
   let last = await peer.readFrame();
   for (; last.opcode === BINARY; last = await peer.readFrame()) echoed++;
-  assert(echoed >= 500, `${echoed} echoes`);
+  assert(echoed >= count, `${echoed} echoes`);
   assertEquals(last.opcode, CLOSE);
   assertEquals(last.payload.slice(0, 2), bytes(1001 >> 8, 1001 & 0xff));
   await peer.send({ opcode: CLOSE, payload: last.payload });
@@ -68,7 +70,7 @@ test("echo_server.ts delivers what is queued before it stops", async () => {
 /** Opens a connection whose echoes fill more than the kernel's buffers. */
 async function openStalled(port: number): Promise<RawPeer> {
   const peer = await RawPeer.open(port);
-  const payload = new Uint8Array(1024 * 1024);
+  const payload = new Uint8Array(MiB);
   for (let i = 0; i < 20; i++) await peer.send({ opcode: BINARY, payload });
   return peer;
 }
@@ -82,7 +84,7 @@ test("echo_server.ts is not held up by a peer that never reads", async () => {
   assertEquals((await client.closed).code, 1001);
   assertEquals((await server.ended).code, 0);
   const time = performance.now() - start;
-  assert(time > 2700 && time < 4000, `It took ${time} ms`);
+  assert(time > 2400 && time < 4000, `It took ${time} ms`);
 }, WINDOWS);
 
 test("echo_server.ts takes further signals as the first", async () => {
@@ -101,6 +103,105 @@ test("echo_server.ts takes further signals as the first", async () => {
   stalled[Symbol.dispose]();
   assertEquals((await server.ended).code, 0);
 }, WINDOWS);
+
+/** Waits until a server refuses newcomers. */
+async function untilRefused(server: ServerProcess): Promise<void> {
+  for (;;) {
+    using peer = await RawPeer.request(server.port);
+    if (/^HTTP\/1.1 503 /.test(await peer.readHead())) return;
+  }
+}
+
+test(
+  "echo_server.ts --drain lets conversations end, and refuses new ones",
+  async () => {
+    await using server = await startEchoServer("--drain", "30");
+    const health = async () => {
+      const url = server.url.replace("ws", "http") + "health";
+      const response = await fetch(url);
+      await response.body?.cancel();
+      return response.status;
+    };
+    await using client = await connect(server.url);
+    assertEquals(await health(), 200);
+    const start = performance.now();
+    server.kill("SIGTERM");
+    await untilRefused(server);
+    assertEquals(await health(), 503);
+    // Longer than without --drain.
+    while (performance.now() - start < 3500) {
+      assertEquals(await client.echo("Still there?"), "Still there?");
+      await delay(300);
+    }
+    client.socket.close(1000);
+    assertEquals((await client.closed).code, 1000);
+    const { code, stderr } = await server.ended;
+    assertEquals([code, stderr], [0, ""]);
+    const time = performance.now() - start;
+    assert(time < 6000, `It took ${time} ms`);
+  },
+  WINDOWS,
+);
+
+test(
+  "echo_server.ts --drain closes the rest when the time is over",
+  async () => {
+    await using server = await startEchoServer("--drain", "1");
+    await using client = await connect(server.url);
+    const start = performance.now();
+    server.kill("SIGTERM");
+    assertEquals((await client.closed).code, 1001);
+    const time = performance.now() - start;
+    assert(time >= 999 && time < 2500, `It took ${time} ms`);
+    assertEquals((await server.ended).code, 0);
+  },
+  WINDOWS,
+);
+
+test(
+  "echo_server.ts ends --drain with a second signal, but not with its echo",
+  async () => {
+    await using server = await startEchoServer("--drain", "30");
+    await using client = await connect(server.url);
+    server.kill("SIGINT");
+    await untilRefused(server);
+    server.kill("SIGINT"); // as deno task does
+    await delay(700);
+    assertEquals(await client.echo("Still there?"), "Still there?");
+    const start = performance.now();
+    server.kill("SIGINT");
+    assertEquals((await client.closed).code, 1001);
+    assertEquals((await server.ended).code, 0);
+    const time = performance.now() - start;
+    assert(time < 2000, `It took ${time} ms`);
+  },
+  WINDOWS,
+);
+
+for (const inFlight of [1, 8, 64]) {
+  test(
+    `echo_server.ts closes clients with ${inFlight} messages in flight with 1001`,
+    async () => {
+      await using server = await startEchoServer();
+      const closes = await Promise.all(Array.from({ length: 20 }, async () => {
+        const client = await connect(server.url);
+        const { socket } = client;
+        socket.addEventListener("message", ({ data }) => {
+          if (socket.readyState === WebSocket.OPEN) socket.send(data);
+        });
+        for (let i = 0; i < inFlight; i++) socket.send(`${i}`);
+        return { closed: client.closed };
+      }));
+      server.kill("SIGTERM");
+      for (const { closed } of closes) {
+        const { code, wasClean } = await closed;
+        assertEquals([code, wasClean], [1001, true]);
+      }
+      assertEquals((await server.ended).code, 0);
+    },
+    WINDOWS,
+  );
+}
 
 test("echo_server.ts refuses handshakes while it stops", async () => {
   await using server = await startEchoServer();

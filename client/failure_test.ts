@@ -1,10 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { test } from "../testing/declare.ts";
+import { test } from "../testing/tests.ts";
 import {
+  ConversationError,
   describeClose,
   describeDrop,
   describeRefusal,
   describeWrongChoice,
+  withoutCredentials,
 } from "./failure.ts";
 
 Deno.test("describeClose() names the code, and escapes the reason", () => {
@@ -52,6 +54,9 @@ Deno.test("describeDrop() says what the server did wrong, unless it only went aw
       ["Broken pipe (os error 32)", dropped],
       ["forcibly closed by the remote host. (os error 10054)", dropped],
       ["Software caused connection abort: aborted", dropped],
+      ["Socket is not connected (os error 57)", dropped],
+      ["\u041f\u043e\u0442 (os error 10053)", dropped],
+      ["(os error 100530)", `${dropped}: (os error 100530)`],
       ["Reserved bits are not zero", `${dropped}: Reserved bits are not zero`],
       ["a\x1b", `${dropped}: a\\u001b`],
       [
@@ -92,12 +97,17 @@ test("describeRefusal() says what Deno's messages mean", async () => {
       [
         "ws://a/",
         "tcp connect error",
-        "Connection refused or host unreachable (is the server running?)",
+        "Connection refused or host unreachable (is the server running, and the proxy if HTTP_PROXY is set?)",
       ],
       [
         "wss://a/",
         "Failed opening CA file: No such file",
         "The file given with --cert cannot be used: Failed opening CA file: No such file",
+      ],
+      [
+        "wss://a/",
+        "proxy authentication required",
+        "The server answered HTTP 407 instead of 101 (the proxy wants credentials)",
       ],
       [
         "wss://a/",
@@ -121,32 +131,47 @@ test("describeRefusal() says what Deno's messages mean", async () => {
       ],
       [
         "wss://a/",
+        "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+        `${certificate} is that of an authority (make it with basicConstraints=CA:FALSE)`,
+      ],
+      [
+        "wss://a/",
         "invalid peer certificate: Bad\x1bEncoding",
         `${certificate} is not valid: invalid peer certificate: Bad\\u001bEncoding`,
       ],
       [
         "wss://a/",
+        "received fatal alert: ProtocolVersion",
+        "The server does not speak TLS 1.2 or 1.3, which Deno needs",
+      ],
+      [
+        "wss://me:secret@a/",
         "received corrupt message of type InvalidContentType",
         "The server does not speak TLS there (try ws://a/)",
       ],
       [
-        "ws://a/",
-        "Invalid status code: 404",
-        "The server answered HTTP 404 instead of 101",
-      ],
-      [
-        "ws://a/",
-        "Invalid status code: 400",
-        "The server answered HTTP 400 instead of 101 (if it wants TLS, try wss://a/)",
-      ],
-      [
-        "ws://a/",
+        "ws://me:secret@a/",
         "invalid HTTP version parsed",
-        "The server's answer is not HTTP (if it speaks TLS, try wss://a/)",
+        "The server's answer is not HTTP/1.1 (if it speaks TLS, try wss://a/)",
       ],
       [
         "ws://a/",
-        "Unexpected EOF",
+        "operation was canceled",
+        "The server's answer is not HTTP/1.1 (if it speaks TLS, try wss://a/)",
+      ],
+      [
+        "ws://a/",
+        "connection error",
+        "The server reset the connection without an answer (if it wants TLS, try wss://a/)",
+      ],
+      [
+        "ws://a/",
+        "\u041f\u043e\u0442 (os error 10054)",
+        "The server reset the connection without an answer (if it wants TLS, try wss://a/)",
+      ],
+      [
+        "ws://a/",
+        "connection closed before message completed",
         "The server closed the connection without an answer (if it wants TLS, try wss://a/)",
       ],
       [
@@ -157,19 +182,42 @@ test("describeRefusal() says what Deno's messages mean", async () => {
     ] as const
   ) {
     const text = message === "" ? "" : PREFIX + message;
-    assertEquals(await describeRefusal(url, text, [], 1000), expected);
+    const request = { url, protocols: [] };
+    assertEquals(await describeRefusal(request, text, 1000), expected);
   }
 }, { permissions: false });
 
-test("describeRefusal() asks nobody where there is no Deno", async () => {
+test("describeRefusal() shows no message of other runtimes", async () => {
   const { Deno } = globalThis;
   Reflect.deleteProperty(globalThis, "Deno");
   try {
+    const request = { url: "wss://a/", protocols: [] };
     assertEquals(
-      await describeRefusal("wss://a/", "Unexpected EOF", [], 1000),
-      "The server closed the connection without an answer",
+      await describeRefusal(request, "wss://me:secret@a/ failed", 1000),
+      "Could not connect (the cause is not known here)",
     );
   } finally {
     Object.assign(globalThis, { Deno });
   }
 }, { permissions: false });
+
+Deno.test("ConversationError shows the URL without credentials", () => {
+  const { message, name } = new ConversationError(
+    "wss://me:secret@a/b?c=d",
+    "It failed",
+  );
+  assertEquals(message, "wss://a/b?c=d: It failed");
+  assertEquals(name, "ConversationError");
+});
+
+Deno.test("withoutCredentials() also takes what is not a URL", () => {
+  for (
+    const [text, expected] of [
+      ["ws://me:secret@a:99999", "ws://a:99999"],
+      ["ws:\\\\me:secret@a", "ws://a/"],
+      ["me:secret@a", "me://a"],
+      ["nonsense", "nonsense"],
+      ["a\nb", "a\nb"],
+    ]
+  ) assertEquals(withoutCredentials(text!), expected);
+});

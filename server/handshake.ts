@@ -6,6 +6,24 @@
  */
 
 /**
+ * Answers a plain GET or HEAD request for `/health`: 200 while the server takes
+ * connections, and 503 while it does not. Returns undefined for any other
+ * request.
+ */
+export function answerHealthCheck(
+  request: Request,
+  connections: { isFull: boolean },
+): Response | undefined {
+  const { method, headers } = request;
+  if (method !== "GET" && method !== "HEAD") return;
+  if (headers.has("upgrade")) return;
+  if (parseURL(request)?.pathname !== "/health") return;
+  return connections.isFull
+    ? textResponse(503, "full or stopping")
+    : textResponse(200, "ok");
+}
+
+/**
  * Returns the answer to a request that is not a valid handshake, and undefined
  * for a valid one.
  */
@@ -31,10 +49,13 @@ export function refuse(request: Request): Response | undefined {
     return textResponse(405, "Only GET opens a WebSocket", { allow: "GET" });
   }
   if (!upgrades) {
-    const command = `deno run --allow-net main.ts ${quoteURL(target)}`;
+    // A URL of these characters means the same in every shell.
+    const command = /^[\w.:/-]+$/.test(target)
+      ? `: deno run --allow-net main.ts ${target}`
+      : "";
     return textResponse(
       426,
-      `This is a WebSocket echo server: ${command}`,
+      `This is a WebSocket echo server${command}`,
       upgrade,
     );
   }
@@ -84,24 +105,15 @@ export function textResponse(
  * them there may be spaces and tabs (section 5.6.3), and no other white space.
  */
 export function parseList(list: string | null): string[] {
-  return (list ?? "").split(",")
-    .map((element) => element.replace(/^[ \t]+|[ \t]+$/g, ""))
-    .filter((element) => element !== "");
+  // It looks at each character a fixed number of times, however many spaces
+  // there are.
+  return list?.match(/[^ \t,](?:[^,]*[^ \t,])?/g) ?? [];
 }
 
 /** Says whether a list has elements, and all of them are tokens. */
 function isListOfTokens(list: string): boolean {
   const all = parseList(list);
+  // RFC 9110 section 5.6.2.
   return all.length > 0 &&
-    all.every(isToken);
-}
-
-/** Says whether a text is a token (RFC 9110 section 5.6.2). */
-export function isToken(text: string): boolean {
-  return /^[\w!#$%&'*+.^`|~-]+$/.test(text);
-}
-
-/** Returns a URL as one argument, in a POSIX shell and in PowerShell. */
-function quoteURL(url: string): string {
-  return `'${url.replaceAll("'", "%27")}'`;
+    all.every((element) => /^[\w!#$%&'*+.^`|~-]+$/.test(element));
 }

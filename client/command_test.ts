@@ -10,12 +10,14 @@ import {
 } from "../testing/processes.ts";
 import {
   acceptHandshake,
+  answers,
   bytes,
+  encodeAnswer,
   encodeFrame,
   RawServer,
   TEXT,
 } from "../testing/raw.ts";
-import { test } from "../testing/declare.ts";
+import { test } from "../testing/tests.ts";
 
 const OUTPUT = SIX_LINES.join("\n") + "\n";
 
@@ -107,6 +109,71 @@ test("main.ts --protocol NAME offers subprotocols", async () => {
   );
 });
 
+test("main.ts --header sends headers, and shows no value", async () => {
+  let head = "";
+  await using server = new RawServer(async (peer) => {
+    head = await peer.readHead();
+    await peer.write(encodeAnswer(403));
+    peer[Symbol.dispose]();
+  });
+  const url = `ws://127.0.0.1:${server.port}/`;
+  const { code, stdout, stderr } = await main(
+    ...["--header", "Authorization: Bearer secret", "--header=x-a:b:c"],
+    ...["--header", "cookie: a=b", "--header", "Cookie:  c=d ", url],
+  );
+  assertEquals([code, stdout], [1, "disconnected\n"]);
+  assertEquals(
+    stderr,
+    `${url}: The server answered HTTP 403 instead of 101 (to send credentials or another Origin: --header)\n`,
+  );
+  const lines = head.toLowerCase().split("\r\n");
+  assert(lines.includes("authorization: bearer secret"), head);
+  assert(lines.includes("x-a: b:c"), head);
+  assert(lines.includes("cookie: a=b; c=d"), head);
+});
+
+test("main.ts --connect-only sends nothing", async () => {
+  await using server = await startEchoServer();
+  const { code, stdout, stderr } = await main("--connect-only", server.url);
+  assertEquals([code, stdout, stderr], [0, "connected\ndisconnected\n", ""]);
+});
+
+test("main.ts --expect TEXT waits for a message that contains it", async () => {
+  await using server = await startEchoServer();
+  const expect = ["--expect", "World", "--pause", "0"];
+  const { code, stderr } = await main(...expect, server.url);
+  assertEquals([code, stderr], [0, ""]);
+
+  const other = ["--expect=ack", "--pause=0", "--timeout=0.3", server.url];
+  const failed = await main(...other);
+  assertEquals(failed.code, 1);
+  assertEquals(
+    failed.stderr,
+    `${server.url}: No message contained "ack" within 0.3 s (timed out); 2 other messages came\n`,
+  );
+});
+
+test("main.ts says in one line that it needs a newer Deno", async () => {
+  const line =
+    "This needs Deno 2.9.5 or later, for example: npx -y deno run --allow-net main.ts\n";
+  for (const path of ["./client/command.ts", "./server/command.ts"]) {
+    const { code, stdout, stderr } = await deno(
+      "eval",
+      `Object.defineProperty(Deno, "version", { value: { deno: "2.9.4" } });
+      const { main } = await import("${path}");
+      await main();`,
+    );
+    assertEquals([code, stdout, stderr], [1, "", line]);
+  }
+  const { stdout, stderr } = await deno(
+    "eval",
+    `Object.defineProperty(Deno, "version", { value: { deno: "2.10.0" } });
+    const { main } = await import("./client/command.ts");
+    await main(() => console.log("It runs"));`,
+  );
+  assertEquals([stdout, stderr], ["It runs\n", ""]);
+});
+
 test("main.ts --help prints its usage, and does nothing else", async () => {
   for (const flag of ["--help", "-h"]) {
     const { code, stdout, stderr } = await main(flag, "ws://127.0.0.1:1/");
@@ -121,7 +188,7 @@ test("main.ts says in one line what went wrong, and exits with 1", async () => {
   assertEquals(stdout, "disconnected\n");
   assertEquals(
     stderr,
-    "ws://127.0.0.1:1/: Connection refused or host unreachable (is the server running?)\n",
+    "ws://127.0.0.1:1/: Connection refused or host unreachable (is the server running, and the proxy if HTTP_PROXY is set?)\n",
   );
   assertEquals(code, 1);
 });
@@ -189,10 +256,44 @@ test("main.ts names the proxy that keeps it from its own server", async () => {
       ["run", "--allow-net", "main.ts"],
       { env: { [name]: "http://127.0.0.1:1/", NO_PROXY: "" } },
     );
-    assertStringIncludes(stderr, "HTTP_PROXY");
     assertStringIncludes(stderr, "NO_PROXY=127.0.0.1");
     assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
     assertEquals(code, 1);
+  }
+});
+
+test("main.ts blames no proxy when its own server does not answer in time", async () => {
+  // This proxy answers nothing.
+  await using proxy = new RawServer((peer) => peer.drain());
+  const { code, stderr } = await runToEnd(
+    Deno.execPath(),
+    ["run", "--allow-net", "main.ts", "--timeout", "0.3"],
+    {
+      env: { HTTP_PROXY: `http://127.0.0.1:${proxy.port}/`, NO_PROXY: "" },
+    },
+  );
+  assertEquals(code, 1);
+  assertEquals(stderr.trimEnd().endsWith("within 0.3 s (timed out)"), true);
+});
+
+test("main.ts says that a proxy wants credentials", async () => {
+  await using proxy = new RawServer(answers(encodeAnswer(407)));
+  for (const url of ["ws://nosuch.invalid/", "wss://nosuch.invalid/"]) {
+    const { stderr } = await runToEnd(
+      Deno.execPath(),
+      ["run", "--allow-net", "main.ts", url],
+      {
+        env: {
+          HTTP_PROXY: `http://127.0.0.1:${proxy.port}/`,
+          HTTPS_PROXY: `http://127.0.0.1:${proxy.port}/`,
+          NO_PROXY: "",
+        },
+      },
+    );
+    assertStringIncludes(
+      stderr,
+      `${url}: The server answered HTTP 407 instead of 101 (the proxy wants credentials)`,
+    );
   }
 });
 
@@ -234,8 +335,9 @@ test("main.ts says in one line that a text message is too long", async () => {
 test("main.ts keeps the stack trace of a bug", async () => {
   const script = `
     console.log = () => { null.property };
-    const { main } = await import("./cli/main.ts");
-    await main(["--pause", "0"]);
+    const { main } = await import("./client/command.ts");
+    const { converse } = await import("./main.ts");
+    await main(converse);
   `;
   const { code, stderr } = await deno("eval", script);
   assertStringIncludes(stderr, "TypeError");
@@ -265,8 +367,27 @@ for (
     [["--timeout", "soon"], '"soon"'],
     [["--timeout", "0"], "from 0.001"],
     [["--pause=-1"], '"-1"'],
-    [["--protocol", "a b"], "--protocol takes"],
-    [["--timeout", "x"], "--timeout takes"],
+    [["--pause", "-1"], "is written as --pause=VALUE"],
+    [["ws://a/", "-hello"], 'Unknown option "-hello"; a message that'],
+    [
+      ["--protocol", "a b", "ws://127.0.0.1/"],
+      "--protocol takes a token, and each token once: Invalid protocol value",
+    ],
+    [
+      ["--protocol=a", "--protocol=a", "ws://127.0.0.1/"],
+      "--protocol takes a token, and each token once: Cannot supply",
+    ],
+    [
+      ["ws://a/", "hello", "wss://me:secret@b/"],
+      'Only one URL at a time (to send "wss://b/" as a message, put -- before it)',
+    ],
+    [["--connect-only", "ws://a/", "hello"], "--connect-only sends nothing"],
+    [["--header", "secret", "ws://a/"], "--header: a header needs a name"],
+    [["--header", "Host: secret", "ws://a/"], "the header Host is not yours"],
+    [
+      ["--header", "A: secret\nB: c", "ws://a/"],
+      "the value of the header A has a line break",
+    ],
   ] as [string[], string][]
 ) {
   test(`main.ts ${JSON.stringify(args)} is a wrong command`, async () => {

@@ -4,12 +4,13 @@
  * @module
  */
 
-import { countConnections, handler, shutDown } from "../echo_server.ts";
-import { printable } from "../lib/printable.ts";
-import { servePage } from "../page/serve.ts";
-import { parseFlags, parsePort, quote } from "./arguments.ts";
-import { CommandError, onTooLongText, run, UsageError } from "./errors.ts";
-import { serve } from "./serve.ts";
+import { parseFlags, parseSeconds, quote } from "../shared/arguments.ts";
+import { CommandError, run, UsageError } from "../shared/exit.ts";
+import { printable } from "../shared/printable.ts";
+import { onTooLongText } from "../shared/too_long_text.ts";
+import type { SharedMemory } from "./backlog.ts";
+import type { Connections } from "./connections.ts";
+import { keepServing, type Service } from "./keep_serving.ts";
 
 const HELP = `Echoes every WebSocket message to its sender.
 
@@ -20,33 +21,43 @@ Options:
   --port NUMBER           the port, 0 for a free one (default 8000)
   --cert FILE --key FILE  a TLS certificate and its private key, in PEM, to
                           serve wss:// and https:// (needs --allow-read)
+  --drain SECONDS         when it is told to stop, let open connections go on for
+                          so long and refuse new ones (default 0)
   --reuse-port            share the port with other processes, on Linux (needs
                           --unstable-net)
   -h, --help              print this text
 
-SIGINT, SIGTERM and SIGHUP stop it.
+${
+  Deno.build.os === "windows"
+    ? "SIGINT (Ctrl-C) and SIGBREAK (Ctrl-Break) stop"
+    : "SIGINT (Ctrl-C), SIGTERM and SIGHUP stop"
+} it. A second one ends --drain.
 
 Exit code:
   0  a signal stopped it
   1  it could not start
   2  the command was wrong
-  3  its file descriptors were lost to handshakes that clients had reset: start
-     it again`;
+  3  clients have taken file descriptors or memory that only a new process can
+     have: start it again`;
+
+const OPTIONS = {
+  hostname: { type: "string", default: "127.0.0.1" },
+  port: { type: "string", default: "8000" },
+  cert: { type: "string" },
+  key: { type: "string" },
+  drain: { type: "string", default: "0" },
+  "reuse-port": { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
 
 /** Serves what the command line asks for, until a signal. */
-export function main(args: string[]): Promise<void> {
+export function main(
+  handler: (request: Request) => Response,
+  connections: Connections,
+  memory: SharedMemory,
+): Promise<void> {
   return run(async () => {
-    const { values } = parseFlags({
-      args,
-      options: {
-        hostname: { type: "string", default: "127.0.0.1" },
-        port: { type: "string", default: "8000" },
-        cert: { type: "string" },
-        key: { type: "string" },
-        "reuse-port": { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
+    const { values } = parseFlags({ args: Deno.args, options: OPTIONS });
     if (values.help) return console.log(HELP);
     if (values.hostname === "") {
       throw new UsageError("--hostname takes a host name or an address");
@@ -54,10 +65,8 @@ export function main(args: string[]): Promise<void> {
     if ((values.cert === undefined) !== (values.key === undefined)) {
       throw new UsageError("--cert and --key go together");
     }
-    // Deno has this function only with the flag.
-    if (values["reuse-port"] && !("listenDatagram" in Deno)) {
-      throw new UsageError("--reuse-port needs deno run --unstable-net");
-    }
+    if (values["reuse-port"]) checkReusePort();
+    const drain = parseSeconds("--drain", values.drain, 0);
     const options = {
       hostname: values.hostname,
       port: parsePort("--port", values.port),
@@ -66,38 +75,37 @@ export function main(args: string[]): Promise<void> {
       key: await readPEM("--key", values.key),
       onListen() {},
     };
+    // An older Deno cannot import it, and is told so before.
+    const { servePage, linkToPage } = await import("../page/files.ts");
     // The server needs no file from here on, so no client can get one.
     await Deno.permissions.revoke({ name: "read" });
     onTooLongText(() =>
       console.error("A client sent a text message of more than 512 MiB")
     );
-    const address = listen(options);
-    const at = connectable(address);
-    console.log(
-      options.cert === undefined
-        ? `Listening on ws://${at}/ (try: deno run --allow-net main.ts ws://${at}/, or open http://${at}/)`
-        : `Listening on wss://${at}/ (open https://${at}/)`,
-    );
+    const address = listen(options, {
+      handler: (request) =>
+        servePage(request) ?? linkToPage(request, handler(request)),
+      connections,
+      memory,
+      drain,
+    });
+    console.log(describeAddress(address, options.cert !== undefined));
   });
 }
 
 type Options = Deno.ServeTcpOptions & Partial<Deno.TlsCertifiedKeyPem>;
 
 /** Starts the server. */
-function listen(options: Options): Deno.NetAddr {
+function listen(options: Options, service: Service): Deno.NetAddr {
   try {
-    return serve(options, {
-      handler: (request) => servePage(request) ?? handler(request),
-      shutDown,
-      countConnections,
-    });
+    return keepServing(options, service);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     const { message } = error as Error;
     const where = printable(`"${options.hostname}" port ${options.port}`);
     if (error instanceof Deno.errors.AddrInUse) {
       throw new CommandError(
-        `Cannot listen on ${where}: it is in use (choose another with --port, 0 takes a free one)`,
+        `Cannot listen on ${where}: it is in use (choose another with --port, 0 picks a free one)`,
       );
     }
     if (options.cert !== undefined && /\b(key|cert)/i.test(message)) {
@@ -107,6 +115,43 @@ function listen(options: Options): Deno.NetAddr {
     }
     throw new CommandError(`Cannot listen on ${where}: ${printable(message)}`);
   }
+}
+
+/** Throws if the port cannot be shared. */
+function checkReusePort(): void {
+  // Elsewhere, the system gives all connections to one of the processes.
+  if (Deno.build.os !== "linux") {
+    throw new UsageError("--reuse-port works on Linux only");
+  }
+  // Deno has this function only with the flag.
+  if (!("listenDatagram" in Deno)) {
+    throw new UsageError("--reuse-port needs deno run --unstable-net");
+  }
+}
+
+/** Returns the line that says where the server listens. */
+function describeAddress(address: Deno.NetAddr, secure: boolean): string {
+  const at = connectable(address);
+  const all = ["0.0.0.0", "::"].includes(address.hostname)
+    ? " and on all other addresses of this machine"
+    : "";
+  return secure
+    ? `Listening on wss://${at}/${all} (open https://${at}/)`
+    : `Listening on ws://${at}/${all} (try: deno run --allow-net main.ts ws://${at}/, or open http://${at}/)`;
+}
+
+/**
+ * Returns a port number.
+ *
+ * @throws {UsageError} If the value is not a port number.
+ */
+function parsePort(flag: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) {
+    throw new UsageError(
+      `${flag} takes a whole number from 0 to 65535, not ${quote(text)}`,
+    );
+  }
+  return Number(text);
 }
 
 /** Returns where a client on this machine finds the server. */

@@ -6,10 +6,13 @@
  */
 
 import { stripTypeScriptTypes } from "node:module";
-import { parseURL } from "../lib/handshake.ts";
-import failure from "../lib/failure.ts" with { type: "text" };
-import printable from "../lib/printable.ts" with { type: "text" };
+import failure from "../client/failure.ts" with { type: "text" };
+import headers from "../client/headers.ts" with { type: "text" };
+import refusal from "../client/refusal.ts" with { type: "text" };
+import watch from "../client/watch.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
+import { parseURL } from "../server/handshake.ts";
+import printable from "../shared/printable.ts" with { type: "text" };
 import html from "./index.html" with { type: "text" };
 import log from "./log.ts" with { type: "text" };
 import page from "./page.ts" with { type: "text" };
@@ -21,11 +24,21 @@ const SCRIPT = "text/javascript; charset=utf-8";
 const FILES = new Map<string, { type: string; body: string }>([
   ["/", { type: HTML, body: html }],
   ["/main.ts", script(main)],
-  ["/lib/failure.ts", script(failure)],
-  ["/lib/printable.ts", script(printable)],
+  ["/client/failure.ts", script(failure)],
+  ["/client/headers.ts", script(headers)],
+  ["/client/refusal.ts", script(refusal)],
+  ["/client/watch.ts", script(watch)],
+  ["/shared/printable.ts", script(printable)],
   ["/page/log.ts", script(log)],
   ["/page/page.ts", script(page)],
 ]);
+
+/** What visitors see on any other path. */
+const LINK = `<!DOCTYPE html>
+<meta charset="utf-8">
+<title>WebSocket echo</title>
+<p>This is a WebSocket echo server. <a href="/">Its page</a> talks to it.</p>
+`;
 
 /** The page may use its own scripts and style sheet, and nothing else. */
 const POLICY = [
@@ -63,6 +76,21 @@ export function servePage(request: Request): Response | undefined {
       "cache-control": "no-store",
     },
   });
+}
+
+/**
+ * Gives a visitor with a browser who came to another path a link to the page,
+ * in place of the line of text with which a request that is not a handshake is
+ * answered. The status stays.
+ */
+export function linkToPage(request: Request, response: Response): Response {
+  const { headers } = request;
+  if (response.status !== 426 || headers.has("upgrade")) return response;
+  if (!headers.get("accept")?.includes("text/html")) return response;
+  const answer = new Response(LINK, response);
+  answer.headers.set("content-type", HTML);
+  answer.headers.set("content-security-policy", POLICY);
+  return answer;
 }
 
 /**

@@ -1,10 +1,11 @@
 /**
- * The errors that a user can cause or fix, and how a command ends with one.
+ * Ends a command with one line and the right exit code.
  *
  * @module
  */
 
-import { ConversationError } from "../lib/failure.ts";
+/** The oldest Deno that the commands run with. */
+const OLDEST_DENO = "2.9.5";
 
 /** A command that was wrong: exit code 2. */
 export class UsageError extends Error {
@@ -22,6 +23,13 @@ export class CommandError extends Error {
  * left to Deno, which prints where it happened and exits with 1.
  */
 export async function run(command: () => Promise<void>): Promise<void> {
+  if (!isDenoNewEnough()) {
+    console.error(
+      `This needs Deno ${OLDEST_DENO} or later, for example: npx -y deno run --allow-net main.ts`,
+    );
+    const { default: process } = await import("node:process");
+    process.exit(1);
+  }
   // A listener of an event can fail, too.
   addEventListener("error", (event) => exitIfKnown(event.error));
   try {
@@ -30,6 +38,12 @@ export async function run(command: () => Promise<void>): Promise<void> {
     exitIfKnown(error);
     throw error;
   }
+}
+
+function isDenoNewEnough(): boolean {
+  if (!("Deno" in globalThis)) return false;
+  const { deno } = Deno.version;
+  return deno.localeCompare(OLDEST_DENO, "en", { numeric: true }) >= 0;
 }
 
 /** Prints an error and exits, unless the error is a bug. */
@@ -47,7 +61,6 @@ const WRITE_ERRORS = ["ENOSPC", "EPIPE", "EIO", "EBADF"];
 function describe(error: unknown): string | undefined {
   if (
     error instanceof UsageError || error instanceof CommandError ||
-    error instanceof ConversationError ||
     error instanceof Deno.errors.NotCapable
   ) return error.message;
   // This comes from console.log, as with `>/dev/full`.
@@ -55,16 +68,4 @@ function describe(error: unknown): string | undefined {
   if (code !== undefined && WRITE_ERRORS.includes(code)) {
     return `Cannot write the output: ${message}`;
   }
-}
-
-/**
- * Handles the error that Deno throws outside of all code of a program, when a
- * text message of more than 512 MiB arrives over a WebSocket.
- */
-export function onTooLongText(handle: () => void): void {
-  addEventListener("unhandledrejection", (event) => {
-    if (!/failed to allocate string/.test(event.reason?.message)) return;
-    event.preventDefault();
-    handle();
-  });
 }

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Answer } from "./ask.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../shared/printable.ts";
+import { describeHTTPAnswer } from "./refusal.ts";
+import type { HandshakeRequest } from "./second_handshake.ts";
 
 /** A conversation with a WebSocket server that failed. */
 export class ConversationError extends Error {
@@ -15,11 +16,13 @@ export class ConversationError extends Error {
   /**
    * Makes the error with a message of one line.
    *
-   * @param url The URL of the server.
+   * @param url The URL of the server. It is shown without its user name and
+   * password. Its query is shown as it is, because it is what one looks for: if
+   * it holds a secret, do not publish the message.
    * @param problem What happened, in one line.
    */
   constructor(url: string, problem: string) {
-    super(`${url}: ${problem}`);
+    super(`${printable(withoutCredentials(url))}: ${problem}`);
   }
 }
 
@@ -48,12 +51,21 @@ const CLOSE_CODES: Record<number, string> = {
   3008: "timeout",
 };
 
-/** What the operating systems say when the other end has closed a connection. */
+/**
+ * What Deno says when the other end has closed or reset a connection. The
+ * numbers are for Windows, which says it in the user's language.
+ */
 const DROPPED =
-  /EOF|reset|broken pipe|aborted|forcibly closed|closed before|canceled/i;
+  /EOF|reset|broken pipe|aborted|forcibly closed|closed before|not connected|os error (32|53|54|57|104|10053|10054|10057|10060)\b/i;
 
-/** How many characters of a redirect's target are shown. */
-const SHOWN_LOCATION = 200;
+/** Returns a URL, valid or not, without the user name and the password. */
+export function withoutCredentials(text: string): string {
+  const url = URL.parse(text);
+  if (!url?.host) return text.replace(/^(\w+:)?[\\/]*.*@/s, "$1//");
+  url.username = "";
+  url.password = "";
+  return url.href;
+}
 
 /**
  * Returns how a connection was closed, as in `1011 (internal error) "boom"`.
@@ -81,9 +93,10 @@ export function describeDrop(message: string): string {
   if (/Failed to send frame/.test(message)) {
     return "The server had closed the connection when a message was sent";
   }
-  const more = message === "" || DROPPED.test(message)
-    ? ""
-    : `: ${printable(message)}`;
+  const more =
+    message === "" || DROPPED.test(message) || !("Deno" in globalThis)
+      ? ""
+      : `: ${printable(message)}`;
   return `The connection dropped, no close frame came (1006)${more}`;
 }
 
@@ -116,38 +129,42 @@ export function describeWrongChoice(
 }
 
 /**
- * Returns why a connection did not open. In Deno, the server may be asked once
+ * Returns why a connection did not open. In Deno, the handshake may be sent once
  * more to find that out.
  *
- * @param url The URL of the socket.
+ * @param request The handshake.
  * @param message The `message` of the error event. Deno says the cause there; a
  * browser has no such property, because scripts must not know the cause (WHATWG
  * WebSockets, "feedback from the protocol").
- * @param protocols The subprotocols that were offered.
  * @param timeout Milliseconds to wait for an answer.
  */
 export async function describeRefusal(
-  url: string,
+  request: HandshakeRequest,
   message: string,
-  protocols: string[],
   timeout: number,
 ): Promise<string> {
-  if (message === "") return "Could not connect (the cause is not known here)";
+  if (message === "" || !("Deno" in globalThis)) {
+    return "Could not connect (the cause is not known here)";
+  }
+  const url = withoutCredentials(request.url);
   const problem = message.replace(/^.*failed to connect to WebSocket: /, "");
-  const status = /Invalid status code: (\d+)/.exec(problem)?.[1];
   const secure = url.startsWith("wss:");
+  const code = /Invalid status code: (\d+)/.exec(problem)?.[1];
+  const status = code === undefined ? undefined : Number(code);
   const known = describeNetwork(url, problem);
   if (known !== undefined) return known;
-  const told = status === undefined ? { problem } : { status: Number(status) };
-  // What Deno tells is about another attempt, or lacks the target of a redirect.
-  if ((secure || status?.startsWith("3")) && "Deno" in globalThis) {
-    const { ask } = await import("./ask.ts");
-    const answer = await ask(url, protocols, timeout);
-    if (secure || answer.status !== undefined) {
-      return describeAnswer(url, answer);
-    }
+  if (!secure && status === undefined) return describeNoAnswer(url, problem);
+
+  // For wss:, Deno has told only about its attempt over HTTP/2. For ws:, only
+  // the status.
+  const { sendSecondHandshake } = await import("./second_handshake.ts");
+  const answer = await sendSecondHandshake(request, timeout);
+  if (!secure && answer.status !== status) {
+    return describeHTTPAnswer(url, { status });
   }
-  return describeAnswer(url, told);
+  if (answer.status !== undefined) return describeHTTPAnswer(url, answer);
+  const { problem: second = "" } = answer;
+  return describeNetwork(url, second) ?? describeNoAnswer(url, second);
 }
 
 /**
@@ -155,6 +172,7 @@ export async function describeRefusal(
  * undefined if they did not.
  */
 function describeNetwork(url: string, problem: string): string | undefined {
+  const certificate = "The server's TLS certificate";
   if (/opening CA file/.test(problem)) {
     return `The file given with --cert cannot be used: ${printable(problem)}`;
   }
@@ -162,50 +180,42 @@ function describeNetwork(url: string, problem: string): string | undefined {
     return `Host "${new URL(url).hostname}" not found (check the spelling)`;
   }
   if (/tcp connect error/.test(problem)) {
-    return "Connection refused or host unreachable (is the server running?)";
+    return "Connection refused or host unreachable (is the server running, and the proxy if HTTP_PROXY is set?)";
+  }
+  if (/proxy authentication required/.test(problem)) {
+    return describeHTTPAnswer(url, { status: 407 });
   }
   if (/certificate expired/.test(problem)) {
-    return "The server's TLS certificate has expired";
+    return `${certificate} has expired`;
   }
   if (/not valid for name/.test(problem)) {
     const name = /valid for \w+\("([^"]*)"\)/.exec(problem)?.[1];
-    return "The server's TLS certificate is for another host name" +
+    return `${certificate} is for another host name` +
       (name === undefined ? "" : `: ${printable(name)}`);
   }
   if (/UnknownIssuer/.test(problem)) {
-    return "The server's TLS certificate is from an unknown authority " +
-      "(for a private one: deno run --cert CA.pem)";
+    return `${certificate} is from an unknown authority (for a private one: deno run --cert CA.pem)`;
+  }
+  if (/CaUsedAsEndEntity/.test(problem)) {
+    return `${certificate} is that of an authority (make it with basicConstraints=CA:FALSE)`;
   }
   if (/invalid peer certificate/.test(problem)) {
-    return `The server's TLS certificate is not valid: ${printable(problem)}`;
+    return `${certificate} is not valid: ${printable(problem)}`;
+  }
+  if (/ProtocolVersion/.test(problem)) {
+    return "The server does not speak TLS 1.2 or 1.3, which Deno needs";
   }
   if (/corrupt message/.test(problem)) {
     return `The server does not speak TLS there (try ${otherScheme(url)})`;
   }
 }
 
-/** Returns why the answer to a handshake did not open a connection. */
-function describeAnswer(
-  url: string,
-  { status, location, problem = "" }: Answer,
-): string {
-  const secure = url.startsWith("wss:");
-  if (status === 101) {
-    return "The opening handshake failed, although the server answered HTTP 101 (try again)";
-  }
-  if (status !== undefined) {
-    const target = location === undefined
-      ? ""
-      : ` to ${printable(location.slice(0, SHOWN_LOCATION))}`;
-    // This is what a TLS port answers to plain HTTP, if it answers at all.
-    const hint = status === 400 && !secure
-      ? ` (if it wants TLS, try ${otherScheme(url)})`
-      : "";
-    return `The server answered HTTP ${status}${target} instead of 101${hint}`;
-  }
-  if (/parsed/.test(problem)) {
-    return "The server's answer is not HTTP" +
-      (secure ? "" : ` (if it speaks TLS, try ${otherScheme(url)})`);
+/** Returns why a handshake got no HTTP answer. */
+function describeNoAnswer(url: string, problem: string): string {
+  const tryTLS = (when: string) =>
+    url.startsWith("wss:") ? "" : ` (${when} TLS, try ${otherScheme(url)})`;
+  if (/parsed|operation was canceled/.test(problem)) {
+    return `The server's answer is not HTTP/1.1${tryTLS("if it speaks")}`;
   }
   if (/aborted due to timeout/.test(problem)) {
     return "The opening handshake failed, and another one was not answered (timed out)";
@@ -213,9 +223,15 @@ function describeAnswer(
   if (/NoApplicationProtocol/.test(problem)) {
     return "The server does not accept HTTP/1.1, which a WebSocket begins with";
   }
+  if (/connection error|reset|os error (54|104|10054)\b/.test(problem)) {
+    return `The server reset the connection without an answer${
+      tryTLS("if it wants")
+    }`;
+  }
   if (DROPPED.test(problem)) {
-    return "The server closed the connection without an answer" +
-      (secure ? "" : ` (if it wants TLS, try ${otherScheme(url)})`);
+    return `The server closed the connection without an answer${
+      tryTLS("if it wants")
+    }`;
   }
   return `The opening handshake failed: ${printable(problem)}`;
 }

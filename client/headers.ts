@@ -1,0 +1,60 @@
+/**
+ * Sends headers with an opening handshake, where that is possible.
+ *
+ * @module
+ */
+
+/**
+ * The headers that an opening handshake has by itself (RFC 6455 section 4.1),
+ * and those that would change where its body ends. Deno drops most of them
+ * silently.
+ */
+const RESERVED =
+  /^(host|connection|upgrade|content-length|transfer-encoding|sec-.*)$/i;
+
+/**
+ * Returns what is wrong with a header, or undefined. The value is never shown,
+ * because it may be a secret.
+ */
+export function checkHeader(name: string, value: string): string | undefined {
+  // RFC 9110 section 5.6.2.
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+    return 'a header needs a name, as in "Authorization: Bearer TOKEN"';
+  }
+  if (RESERVED.test(name)) {
+    return `the header ${name} is not yours to set: the WebSocket does that`;
+  }
+  // RFC 9110 section 5.5.
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) {
+    return `the value of the header ${name} has a line break or another character that HTTP does not allow`;
+  }
+}
+
+/**
+ * Returns the second argument for `new WebSocket`: the subprotocols and, if
+ * there are any, the headers. Deno, Bun and Node.js take headers. A browser takes
+ * no object here and turns it into a string, which throws.
+ *
+ * @throws {TypeError} If a header is not valid.
+ */
+export function withHeaders(
+  protocols: string[],
+  headers?: Record<string, string>,
+): string[] {
+  if (headers === undefined) return protocols;
+  for (const [name, value] of Object.entries(headers)) {
+    const problem = checkHeader(name, value);
+    if (problem !== undefined) throw new TypeError(problem);
+  }
+  const options = {
+    protocols,
+    headers,
+    toString() {
+      throw new TypeError(
+        "a browser sends no other headers with a WebSocket than its own",
+      );
+    },
+  };
+  // The standard knows only subprotocols.
+  return options as unknown as string[];
+}

@@ -1,0 +1,112 @@
+/**
+ * Finds out how a server answers a handshake. Only for Deno.
+ *
+ * When a handshake over TLS fails, Deno's WebSocket tries again over HTTP/2, and
+ * reports only how that failed. Of an HTTP answer it tells only the status. With
+ * `fetch`, the handshake can be sent over HTTP/1.1 and its answer read.
+ *
+ * @module
+ */
+
+/** An opening handshake to be sent. */
+export interface HandshakeRequest {
+  /** The URL of the WebSocket, perhaps with credentials. */
+  url: string;
+  /** The subprotocols to offer. */
+  protocols: string[];
+  /** Further headers. */
+  headers?: Record<string, string>;
+}
+
+/** What a server answered. */
+export interface Answer {
+  /** The HTTP status, if there was an HTTP answer. */
+  status?: number;
+  /** The target of a redirect. */
+  location?: string;
+  /** The type of the body, empty if the server does not say it. */
+  type?: string;
+  /** The beginning of the body, as text. */
+  body?: string;
+  /** Why there was no HTTP answer. */
+  problem?: string;
+}
+
+/** How many bytes of a body are read. */
+const READ_BYTES = 1024;
+
+/** For how many milliseconds a body is read. */
+const READ_TIMEOUT = 1000;
+
+/**
+ * Sends the handshake of a WebSocket once more (RFC 6455 section 4.1), and
+ * returns the answer.
+ *
+ * @param request The handshake.
+ * @param timeout Milliseconds to wait.
+ */
+export async function sendSecondHandshake(
+  { url, protocols, headers = {} }: HandshakeRequest,
+  timeout: number,
+): Promise<Answer> {
+  const end = performance.now() + timeout;
+  const key = crypto.getRandomValues(new Uint8Array(16)).toBase64();
+  const all = new Headers(headers);
+  all.set("connection", "Upgrade");
+  all.set("upgrade", "websocket");
+  all.set("sec-websocket-key", key);
+  all.set("sec-websocket-version", "13");
+  if (protocols.length > 0) {
+    all.set("sec-websocket-protocol", protocols.join(", "));
+  }
+  const target = new URL(url);
+  target.protocol = target.protocol.replace("ws", "http");
+  // A WebSocket sends the header then, and fetch would send both.
+  if (all.has("authorization")) target.username = target.password = "";
+  try {
+    // Over HTTP/2 there is no Upgrade.
+    using client = Deno.createHttpClient({ http2: false });
+    const response = await fetch(target, {
+      client,
+      headers: all,
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeout),
+    });
+    const rest = Math.min(READ_TIMEOUT, end - performance.now());
+    return {
+      status: response.status,
+      location: response.headers.get("location") ?? undefined,
+      type: response.headers.get("content-type") ?? "",
+      body: await readBeginning(response, rest),
+    };
+  } catch (error) {
+    const { cause, message } = error as Error;
+    const problem = (cause as Error | undefined)?.message ?? message;
+    return { problem: problem.replace(/^.*client error \(\w+\): /s, "") };
+  }
+}
+
+/** Returns what arrives of a body within a limited time and number of bytes. */
+async function readBeginning(
+  { body }: Response,
+  timeout: number,
+): Promise<string> {
+  if (body === null) return "";
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  const timer = setTimeout(() => reader.cancel().catch(() => {}), timeout);
+  let text = "";
+  try {
+    for (let rest = READ_BYTES; rest > 0;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value.subarray(0, rest), { stream: true });
+      rest -= value.length;
+    }
+  } catch {
+    // The server has ended the answer before its end: what came is enough.
+  }
+  clearTimeout(timer);
+  await reader.cancel().catch(() => {});
+  return text;
+}
