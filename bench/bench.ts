@@ -1,7 +1,7 @@
 /**
  * Measures echo_server.ts beside other servers. All of them run all the time and
- * are measured in turn, because the speed of a machine drifts. It takes about
- * five minutes.
+ * are measured in turn, because the speed of a machine drifts. The servers share
+ * one core, and the load comes from the others. It takes about ten minutes.
  *
  * ```sh
  * deno task bench
@@ -23,6 +23,7 @@ import {
   startServer,
 } from "../testing/processes.ts";
 import { BINARY, encodeFrame, RawPeer, TEXT } from "../testing/raw.ts";
+import { KiB, MiB } from "../testing/units.ts";
 
 const ROUNDS = 20;
 /** Milliseconds. */
@@ -30,9 +31,11 @@ const BURST = 250;
 const CONNECTIONS = [1, 10, 100];
 const MESSAGES = [
   { name: "20 B text", opcode: TEXT, size: 20 },
-  { name: "1 KiB", opcode: BINARY, size: 1024 },
-  { name: "16 KiB", opcode: BINARY, size: 16 * 1024 },
-  { name: "1 MiB", opcode: BINARY, size: 1024 * 1024 },
+  { name: "1 KiB", opcode: BINARY, size: KiB },
+  { name: "16 KiB", opcode: BINARY, size: 16 * KiB },
+  { name: "64 KiB", opcode: BINARY, size: 64 * KiB },
+  { name: "256 KiB", opcode: BINARY, size: 256 * KiB },
+  { name: "1 MiB", opcode: BINARY, size: MiB },
 ];
 
 /** The packages of the other servers, for this benchmark only. */
@@ -68,10 +71,18 @@ function memory(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]);
 }
 
+/** Lets all threads of a process run on these cores only, as in "1-3". */
+async function pin(pid: number, cores: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command("taskset", {
+    args: ["--all-tasks", "--pid", "--cpu-list", cores, `${pid}`],
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
 /** Frames with masks of their own, as a client sends them. */
 function makeFrames(opcode: number, size: number) {
   const payload = new Uint8Array(size).fill(97);
-  const count = size > 65536 ? 4 : 64;
+  const count = size > 64 * KiB ? 4 : 64;
   return Array.from({ length: count }, () => encodeFrame({ opcode, payload }));
 }
 
@@ -87,7 +98,7 @@ async function burst(
   const start = performance.now();
   const end = start + BURST;
   const counts = await Promise.all(peers.map(async ({ connection }, i) => {
-    const bytes = new Uint8Array(Math.min(echoLength, 256 * 1024));
+    const bytes = new Uint8Array(Math.min(echoLength, 256 * KiB));
     let count = 0;
     while (performance.now() < end) {
       const frame = frames[(i + count) % frames.length]!;
@@ -170,6 +181,7 @@ async function compare(programs: Program[]): Promise<void> {
   for (const { name, opcode, size } of MESSAGES) {
     // New processes for each size, because an earlier size changes their heaps.
     const servers = await Promise.all(programs.map(({ start }) => start()));
+    for (const { pid } of servers) await pin(pid, "0");
     const frames = makeFrames(opcode, size);
     for (const count of CONNECTIONS) {
       const peers = await Promise.all(servers.map((one) => open(one, count)));
@@ -248,6 +260,12 @@ if (import.meta.main) {
     console.error("The benchmark reads CPU time from /proc: it needs Linux");
     Deno.exit(1);
   }
+  const cores = navigator.hardwareConcurrency;
+  if (cores < 2) {
+    console.error("The benchmark needs a core for the load: two at least");
+    Deno.exit(1);
+  }
+  await pin(Deno.pid, `1-${cores - 1}`);
   const folder = await Deno.makeTempDir();
   const cleanUp = () => {
     killAll();
@@ -285,7 +303,7 @@ if (import.meta.main) {
     console.log(
       `Deno ${Deno.version.deno}${
         programs.length > 2 ? `, ${PACKAGES.join(", ")}` : ""
-      }; ${navigator.hardwareConcurrency} cores`,
+      }; ${cores} cores`,
     );
     await compare(programs);
     await measureIdle();

@@ -1,10 +1,15 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { converse } from "../main.ts";
 import { startEchoServer } from "../testing/processes.ts";
 import { test } from "../testing/tests.ts";
 import html from "./index.html" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
-import { servePage } from "./files.ts";
+import { linkToPage, servePage } from "./files.ts";
 
 const HTML = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 
@@ -38,6 +43,11 @@ Deno.test("servePage() serves main.ts line by line, without its types", async ()
   assertEquals(script.includes("interface"), false);
 });
 
+Deno.test("servePage() serves the source of main.ts as it is written", async () => {
+  const source = get("/source/main.ts", { headers: {} });
+  assertEquals(await source!.text(), main);
+});
+
 Deno.test("servePage() serves every script that a script imports", async () => {
   const seen = new Set<string>();
   const queue = ["/page/page.ts"];
@@ -59,6 +69,8 @@ Deno.test("servePage() sets the type and the policies of what it serves", () => 
     const [path, type] of [
       ["/", "text/html; charset=utf-8"],
       ["/main.ts", "text/javascript; charset=utf-8"],
+      ["/page/style.css", "text/css; charset=utf-8"],
+      ["/source/main.ts", "text/plain; charset=utf-8"],
     ]
   ) {
     const { headers } = get(path!)!;
@@ -67,10 +79,31 @@ Deno.test("servePage() sets the type and the policies of what it serves", () => 
     assertEquals(headers.get("cache-control"), "no-store");
     const policy = headers.get("content-security-policy")!;
     assertEquals(
-      policy.replace(/'sha256-[\w+/]{43}='/, "…"),
-      "default-src 'none'; script-src 'self'; style-src …; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      policy,
+      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
   }
+});
+
+Deno.test("linkToPage() gives browsers on other paths a link, with the status", async () => {
+  const plain = () =>
+    new Response("426", { status: 426, headers: { upgrade: "websocket" } });
+  const ask = (init: RequestInit, response = plain()) =>
+    linkToPage(new Request("http://a/b", init), response);
+  const link = ask({ headers: HTML });
+  assertEquals(link.status, 426);
+  assertEquals(link.headers.get("upgrade"), "websocket");
+  assertEquals(link.headers.get("content-type"), "text/html; charset=utf-8");
+  assertMatch(link.headers.get("content-security-policy")!, /^default-src/);
+  assertStringIncludes(await link.text(), '<a href="/">');
+  for (
+    const [init, response] of [
+      [{}, plain()],
+      [{ headers: { accept: "*/*" } }, plain()],
+      [{ headers: { ...HTML, upgrade: "websocket" } }, plain()],
+      [{ headers: HTML }, new Response(null, { status: 405 })],
+    ] as const
+  ) assertEquals(ask(init, response), response);
 });
 
 test("echo_server.ts serves the page, HEAD included, and still echoes", async () => {
@@ -88,6 +121,10 @@ test("echo_server.ts serves the page, HEAD included, and still echoes", async ()
     Number(head.headers.get("content-length")),
     new TextEncoder().encode(html).length,
   );
+
+  const other = await fetch(`${url}any/path`, { headers: HTML });
+  assertEquals(other.status, 426);
+  assertStringIncludes(await other.text(), '<a href="/">');
 
   const plain = await fetch(url);
   assertEquals(plain.status, 426);

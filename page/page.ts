@@ -16,20 +16,20 @@ const conversation = new Log(document.querySelector("#conversation")!);
 const messages = new Log(document.querySelector("#messages")!);
 const again = document.querySelector<HTMLButtonElement>("#again")!;
 const form = document.querySelector<HTMLFormElement>("#form")!;
+const input = form.querySelector("input")!;
 const close = document.querySelector<HTMLButtonElement>("#close")!;
 const state = document.querySelector<HTMLElement>("#state")!;
 
-// The conversation goes to the console. It is shown from there.
-const log = console.log.bind(console);
-console.log = (line: string) => {
-  log(line);
+/** Logs a line of the conversation on the page, and to the console. */
+function log(line: string): void {
+  console.log(line);
   const kind = line.startsWith("client ->")
     ? "sent"
     : line.startsWith("client <-")
     ? "received"
     : "note";
   conversation.add(kind, line);
-};
+}
 
 async function run(): Promise<void> {
   if (again.ariaDisabled === "true") return;
@@ -37,7 +37,7 @@ async function run(): Promise<void> {
   again.ariaDisabled = "true";
   conversation.clear();
   try {
-    await converse(url);
+    await converse(url, { log });
   } catch (error) {
     conversation.add("failure", (error as Error).message);
   }
@@ -54,12 +54,13 @@ let socket: WebSocket | undefined;
 /** Messages that are sent as soon as it is open. */
 const waiting: string[] = [];
 
-const STATES = ["connecting", "connected", "closing", "not connected"];
+/** What to say in each ready state. */
+const STATES = ["Connecting", "Connected", "Closing", "Sending connects"];
 
 function showState(): void {
-  const now = STATES[socket?.readyState ?? WebSocket.CLOSED]!;
-  state.textContent = now;
-  close.ariaDisabled = String(now !== "connected");
+  const readyState = socket?.readyState ?? WebSocket.CLOSED;
+  state.textContent = STATES[readyState]!;
+  close.ariaDisabled = String(readyState !== WebSocket.OPEN);
 }
 
 function connect(): void {
@@ -96,14 +97,15 @@ function send(message: string): void {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const message = String(new FormData(form).get("message"));
+  const message = input.value;
+  input.select(); // what is typed next takes its place
   if (socket?.readyState === WebSocket.OPEN) return send(message);
   waiting.push(message);
   if (socket?.readyState !== WebSocket.CONNECTING) connect();
 });
 close.addEventListener("click", () => {
   if (close.ariaDisabled === "true") {
-    return messages.add("note", `nothing to close: ${state.textContent}`);
+    return messages.add("note", "nothing to close: not connected");
   }
   socket!.close(1000, "Closed by you");
   showState();

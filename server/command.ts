@@ -23,6 +23,8 @@ Options:
                           serve wss:// and https:// (needs --allow-read)
   --drain SECONDS         when it is told to stop, let open connections go on for
                           so long and refuse new ones (default 0)
+  --max-memory MIB        stop when the process takes more memory than this, for
+                          a supervisor to start it again (default 1536)
   --reuse-port            share the port with other processes, on Linux (needs
                           --unstable-net)
   -h, --help              print this text
@@ -46,6 +48,7 @@ const OPTIONS = {
   cert: { type: "string" },
   key: { type: "string" },
   drain: { type: "string", default: "0" },
+  "max-memory": { type: "string", default: "1536" },
   "reuse-port": { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -67,9 +70,12 @@ export function main(
     }
     if (values["reuse-port"]) checkReusePort();
     const drain = parseSeconds("--drain", values.drain, 0);
+    const MiB = 1024 * 1024;
+    const maxMemory = MiB *
+      parseWhole("--max-memory", values["max-memory"], 256, 1_048_576);
     const options = {
       hostname: values.hostname,
-      port: parsePort("--port", values.port),
+      port: parseWhole("--port", values.port, 0, 65535),
       reusePort: values["reuse-port"],
       cert: await readPEM("--cert", values.cert),
       key: await readPEM("--key", values.key),
@@ -88,6 +94,7 @@ export function main(
       connections,
       memory,
       drain,
+      maxMemory,
     });
     console.log(describeAddress(address, options.cert !== undefined));
   });
@@ -141,17 +148,25 @@ function describeAddress(address: Deno.NetAddr, secure: boolean): string {
 }
 
 /**
- * Returns a port number.
+ * Returns a whole number.
  *
- * @throws {UsageError} If the value is not a port number.
+ * @throws {UsageError} If the value is not a whole number in this range.
  */
-function parsePort(flag: string, text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) {
+function parseWhole(
+  flag: string,
+  text: string,
+  least: number,
+  most: number,
+): number {
+  const number = Number(text);
+  if (!/^\d{1,7}$/.test(text) || number < least || number > most) {
     throw new UsageError(
-      `${flag} takes a whole number from 0 to 65535, not ${quote(text)}`,
+      `${flag} takes a whole number from ${least} to ${most}, not ${
+        quote(text)
+      }`,
     );
   }
-  return Number(text);
+  return number;
 }
 
 /** Returns where a client on this machine finds the server. */

@@ -34,11 +34,7 @@ const MANY = 100;
 /** Milliseconds between two looks at the memory. */
 const MEMORY_INTERVAL = 250;
 
-/**
- * From how many bytes of memory on the server stops to be started again: 1.5
- * GiB. What Deno keeps for a connection is not all in the hands of a program.
- */
-const MAX_MEMORY = 1536 * 1024 * 1024;
+const MiB = 1024 * 1024;
 
 /** The exit code when the server must be started again. */
 const EXIT_RESTART = 3;
@@ -63,6 +59,11 @@ export interface Service {
   memory: { readonly size: number; lost: number };
   /** Milliseconds for which connections may go on after the first signal. */
   drain: number;
+  /**
+   * The bytes of memory beyond which the process stops. A program has no say in
+   * all that Deno keeps for a connection: mostly a few times its largest frame.
+   */
+  maxMemory: number;
 }
 
 /**
@@ -73,8 +74,8 @@ export interface Service {
  *
  * When there are no file descriptors left, it tries to listen again every
  * second. But if handshakes that were reset have taken more of them than the
- * open connections, or if too much memory is lost to peers that have broken the
- * protocol, it stops, and ends the process with exit code 3.
+ * open connections, or if too much memory is taken or lost, it stops, and ends
+ * the process with exit code 3.
  *
  * @param options As for `Deno.serve`.
  * @param service What to serve.
@@ -83,7 +84,7 @@ export interface Service {
  */
 export function keepServing(
   options: Deno.ServeTcpOptions & Partial<Deno.TlsCertifiedKeyPem>,
-  { handler, connections, memory, drain }: Service,
+  { handler, connections, memory, drain, maxMemory }: Service,
 ): Deno.NetAddr {
   let firstSignal: number | undefined;
   let stopping = false;
@@ -142,12 +143,16 @@ export function keepServing(
     const { rss } = Deno.memoryUsage();
     // A peer that has gone meanwhile has given its memory back.
     memory.lost = Math.min(memory.lost, rss);
-    if (memory.lost < memory.size / 2 && rss < MAX_MEMORY) return;
-    const MiB = 1024 * 1024;
+    const problem = memory.lost > memory.size / 2
+      ? `${inMiB(memory.lost)} are lost to connections that ended with an error`
+      : rss > maxMemory
+      ? `The server takes ${inMiB(rss)} of memory, and ${
+        inMiB(maxMemory)
+      } is the limit`
+      : undefined;
+    if (problem === undefined) return;
     console.error(
-      `The server takes ${Math.round(rss / MiB)} MiB of memory, ${
-        Math.round(memory.lost / MiB)
-      } of them for connections that have ended with an error, so it stops and must be started again`,
+      `${problem}, so the server stops and must be started again`,
     );
     stop(EXIT_RESTART);
   }
@@ -181,6 +186,10 @@ export function keepServing(
   const memoryTimer = setInterval(checkMemory, MEMORY_INTERVAL);
   for (const signal of SIGNALS) Deno.addSignalListener(signal, onSignal);
   return server.addr;
+}
+
+function inMiB(bytes: number): string {
+  return `${Math.round(bytes / MiB)} MiB`;
 }
 
 /**

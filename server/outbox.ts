@@ -28,7 +28,7 @@ const LAST_WAIT = 1000;
  * The numbers are for Windows, which says it in the user's language.
  */
 const TCP_IS_OVER =
-  /broken pipe|reset|aborted|os error (32|54|104|10053|10054)\b/i;
+  /broken pipe|reset|aborted|failed to send frame|os error (32|54|104|10053|10054)\b/i;
 
 /** What a server sends over one connection. */
 export class Outbox {

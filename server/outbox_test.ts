@@ -127,6 +127,7 @@ test(
         ["Broken pipe (os error 32)", false, 0],
         ["Connection reset by peer (os error 104)", false, 0],
         ["\u041f\u043e\u0442 (os error 10054)", false, 0],
+        ["Failed to send frame", false, 0],
         ["Unexpected EOF", false, 103 * MiB],
         ["Invalid value", false, 103 * MiB],
         ["Ping frame too large", false, 103 * MiB],

@@ -12,9 +12,9 @@ import {
   TEXT,
 } from "../raw.ts";
 import { test } from "../tests.ts";
+import { MiB } from "../units.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 
-const MiB = 1024 * 1024;
 const WINDOWS = { ignore: Deno.build.os === "windows" };
 
 test("handler() echoes a message of just under 64 MiB", async () => {

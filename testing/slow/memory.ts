@@ -5,9 +5,8 @@
  */
 
 import { deadline } from "../time.ts";
+import { MiB } from "../units.ts";
 import { encodeFrame, type Frame, type RawPeer } from "../raw.ts";
-
-const MiB = 1024 * 1024;
 
 /** Returns the memory of a process, in bytes. */
 export async function memoryOf(pid: number): Promise<number> {
