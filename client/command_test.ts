@@ -156,22 +156,30 @@ test("main.ts --expect TEXT waits for a message that contains it", async () => {
 test("main.ts says in one line that it needs a newer Deno", async () => {
   const line =
     "This needs Deno 2.9.5 or later, for example: npx -y deno run --allow-net main.ts\n";
-  for (const path of ["./client/command.ts", "./server/command.ts"]) {
+  for (
+    const [path, version, isNewEnough] of [
+      ["./client/command.ts", "1.46.3", false],
+      ["./client/command.ts", "2.8.9", false],
+      ["./client/command.ts", "2.9.4", false],
+      ["./server/command.ts", "2.9.4", false],
+      ["./client/command.ts", "2.9.5", true],
+      ["./client/command.ts", "2.10.0-rc.1", true],
+      ["./client/command.ts", "3.0.0", true],
+    ] as const
+  ) {
     const { code, stdout, stderr } = await deno(
       "eval",
-      `Object.defineProperty(Deno, "version", { value: { deno: "2.9.4" } });
+      `const version = { deno: "${version}" };
+      Object.defineProperty(Deno, "version", { value: version });
       const { main } = await import("${path}");
-      await main();`,
+      await main(() => console.log("It runs"));`,
     );
-    assertEquals([code, stdout, stderr], [1, "", line]);
+    assertEquals(
+      [code, stdout, stderr],
+      isNewEnough ? [0, "It runs\n", ""] : [1, "", line],
+      version,
+    );
   }
-  const { stdout, stderr } = await deno(
-    "eval",
-    `Object.defineProperty(Deno, "version", { value: { deno: "2.10.0" } });
-    const { main } = await import("./client/command.ts");
-    await main(() => console.log("It runs"));`,
-  );
-  assertEquals([stdout, stderr], ["It runs\n", ""]);
 });
 
 test("main.ts --help prints its usage, and does nothing else", async () => {

@@ -113,10 +113,11 @@ export class Backlog {
    * Says whether this peer has more than its share, or whether there is no room
    * for another message.
    *
-   * @param bytes The bytes of the message.
+   * @param buffered The `bufferedAmount` of the socket, which must be open.
+   * @param bytes The bytes of the message, at most.
    */
-  isFull(bytes: number): boolean {
-    this.update();
+  isFull(buffered: number, bytes: number): boolean {
+    this.#count(buffered);
     if (!this.#isOver(bytes)) return false;
     // The others may have read since they were last counted.
     for (const backlog of this.#memory.backlogs) backlog.update();
@@ -130,16 +131,18 @@ export class Backlog {
     return this.#size > SHARE * free || cost > free;
   }
 
-  /**
-   * Counts the messages that wait. An empty message moves no position: it waits
-   * until a byte that was sent after it has left.
-   *
-   * @returns The memory that they take, in bytes.
-   */
+  /** Returns the memory that the waiting messages take, in bytes. */
   update(): number {
     // A socket that is closing says 0, but the runtime keeps the messages.
     if (this.#socket.readyState !== WebSocket.OPEN) return this.#size;
-    const buffered = this.#socket.bufferedAmount;
+    return this.#count(this.#socket.bufferedAmount);
+  }
+
+  /**
+   * Counts the messages that wait. An empty message moves no position: it waits
+   * until a byte that was sent after it has left.
+   */
+  #count(buffered: number): number {
     const left = this.#position - buffered;
     while (this.#first < this.#ends.length) {
       const end = this.#ends[this.#first]!;

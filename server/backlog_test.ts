@@ -25,7 +25,7 @@ class Peer {
 
   /** Says whether there is no room for a message of this size. */
   isFull(size = 1): boolean {
-    return this.backlog.isFull(size);
+    return this.backlog.isFull(this.bufferedAmount, size);
   }
 
   /** Reads so many bytes, or all. */

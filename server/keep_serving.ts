@@ -194,13 +194,12 @@ function inMiB(bytes: number): string {
 
 /**
  * Says whether accept() failed for one connection only, which the peer ended
- * before it was accepted. Deno reports some of them as no error at all.
+ * before it was accepted. Deno reports some of them as no error at all, and
+ * others with their names in the message.
  */
 function isAboutOneConnection(error?: Error): boolean {
   return error === undefined ||
-    error instanceof Deno.errors.ConnectionAborted ||
-    error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.NotConnected;
+    /^Connection(Aborted|Reset): /.test(error.message);
 }
 
 /** Returns the message of an error. Deno may put the error's name before it. */

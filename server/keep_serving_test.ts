@@ -260,6 +260,97 @@ test(
   LINUX,
 );
 
+/**
+ * Serves the echo, and ends accept() as the path of a request says: without an
+ * error, or with one that is about one connection.
+ */
+const FAILING = `
+  import { keepServing } from "./server/keep_serving.ts";
+  import { handler } from "./echo_server.ts";
+  const { serve } = Deno;
+  let fail;
+  Deno.serve = (options, handler) => {
+    const server = serve(options, handler);
+    const finished = new Promise((resolve, reject) => {
+      fail = async (name) => {
+        await server.shutdown();
+        if (name === "") resolve();
+        else reject(new Error(name + ": It is over"));
+      };
+    });
+    return { addr: server.addr, finished, shutdown: () => server.shutdown() };
+  };
+  const { port } = keepServing({ hostname: "127.0.0.1", port: 0, onListen() {} }, {
+    handler(request) {
+      const { pathname } = new URL(request.url);
+      if (!pathname.startsWith("/fail/")) return handler(request);
+      setTimeout(fail, 0, pathname.slice("/fail/".length));
+      return new Response("", { headers: { connection: "close" } });
+    },
+    connections: {
+      open: 0,
+      unopened: 0,
+      refuse() {},
+      async close() {},
+    },
+    memory: { size: 1, lost: 0 },
+    drain: 0,
+    maxMemory: 2 ** 40,
+  });
+  console.log("ws://127.0.0.1:" + port + "/");
+`;
+
+test(
+  "echo_server.ts listens again at once when accept() fails for one connection",
+  async () => {
+    await using server = await startServer(Deno.execPath(), ["eval", FAILING]);
+    for (
+      const name of ["", "ConnectionAborted", "ConnectionReset"]
+    ) {
+      using peer = await RawPeer.connect(server.port);
+      await peer.write(`GET /fail/${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      assertMatch(await peer.readHead(), /^HTTP\/1.1 200 /);
+      const start = performance.now();
+      await peer.drain();
+      for (let isOpen = false; !isOpen;) {
+        try {
+          await using client = await connect(server.url);
+          isOpen = await client.echo("Hello!") === "Hello!";
+        } catch {
+          await delay(5);
+        }
+      }
+      const time = performance.now() - start;
+      assert(time < 800, `It took ${time} ms`);
+    }
+    server.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    assertEquals([code, stderr], [0, ""]);
+  },
+  WINDOWS,
+);
+
+test("echo_server.ts stops when it takes too much memory, or has lost too much", async () => {
+  for (
+    const [change, line] of [
+      [
+        "maxMemory: 2 ** 20",
+        /^The server takes \d\d+ MiB of memory, and 1 MiB is the limit, so the server stops and must be started again\n$/,
+      ],
+      [
+        "memory: { size: 2 ** 20, lost: 2 ** 20 }",
+        /^1 MiB are lost to connections that ended with an error, so the server stops and must be started again\n$/,
+      ],
+    ] as const
+  ) {
+    const script = FAILING.replace(/maxMemory.*,/, `$& ${change},`);
+    await using server = await startServer(Deno.execPath(), ["eval", script]);
+    const { code, stderr } = await server.ended;
+    assertMatch(stderr, line);
+    assertEquals(code, 3);
+  }
+});
+
 /** Starts an echo server that may open so many files and sockets. */
 function startWithDescriptors(count: number): Promise<ServerProcess> {
   const args = ["run", "--allow-net", "echo_server.ts", "--port", "0"];

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { Backlog, MESSAGE_OVERHEAD, type SharedMemory } from "./backlog.ts";
 
 /**
@@ -60,16 +59,17 @@ export class Outbox {
 
   /** Sends a message, unless too many wait for the peer to read them. */
   send(data: string | ArrayBuffer): void {
-    const size = typeof data === "string"
-      ? Buffer.byteLength(data)
-      : data.byteLength;
+    // A character of a string takes three bytes at most. To count them exactly
+    // takes longer than to ask the socket afterwards.
+    const most = typeof data === "string" ? 3 * data.length : data.byteLength;
     this.#received++;
-    if (this.#isEchoing && this.#backlog.isFull(size)) this.#cutOff();
+    const buffered = this.#socket.bufferedAmount;
+    if (this.#isEchoing && this.#backlog.isFull(buffered, most)) this.#cutOff();
     if (this.#isEchoing) {
       this.#socket.send(data);
-      this.#backlog.add(size);
+      this.#backlog.add(this.#socket.bufferedAmount - buffered);
     } else {
-      this.#ignored += MESSAGE_OVERHEAD + size;
+      this.#ignored += MESSAGE_OVERHEAD + most;
       if (this.#ignored > MAX_IGNORED_BYTES) this.#socket.close(1008);
     }
     // Free the memory now, because garbage collection comes hundreds of MiB

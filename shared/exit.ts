@@ -42,8 +42,11 @@ export async function run(command: () => Promise<void>): Promise<void> {
 
 function isDenoNewEnough(): boolean {
   if (!("Deno" in globalThis)) return false;
-  const { deno } = Deno.version;
-  return deno.localeCompare(OLDEST_DENO, "en", { numeric: true }) >= 0;
+  // The first part that differs decides. A version like 2.10.0-rc.1 is fine.
+  const parts = Deno.version.deno.split(".").map((part) => parseInt(part));
+  const oldest = OLDEST_DENO.split(".").map(Number);
+  const i = parts.findIndex((part, i) => part !== oldest[i]);
+  return i < 0 || parts[i]! > (oldest[i] ?? 0);
 }
 
 /** Prints an error and exits, unless the error is a bug. */
