@@ -55,7 +55,12 @@ let socket: WebSocket | undefined;
 const waiting: string[] = [];
 
 /** What to say in each ready state. */
-const STATES = ["Connecting", "Connected", "Closing", "Sending connects"];
+const STATES = [
+  "Connecting",
+  "Connected",
+  "Closing",
+  "Send will connect",
+];
 
 function showState(): void {
   const readyState = socket?.readyState ?? WebSocket.CLOSED;
