@@ -9,6 +9,9 @@ import { converse } from "../../main.ts";
 
 const CLIENTS = 20;
 
+/** The pauses of the clients, in milliseconds. One has the default of main.ts. */
+const PAUSES = [0, 1000];
+
 if (import.meta.main) {
   const [url] = Deno.args;
   const failures: string[] = [];
@@ -16,12 +19,12 @@ if (import.meta.main) {
   let stopping = false;
   Deno.addSignalListener("SIGTERM", () => stopping = true);
   console.log(url);
-  await Promise.all(Array.from({ length: CLIENTS }, async () => {
+  await Promise.all(Array.from({ length: CLIENTS }, async (_, i) => {
     while (!stopping) {
       try {
         await converse(url!, {
           messages: ["Hello!"],
-          pause: 0,
+          pause: PAUSES[i % PAUSES.length],
           log() {},
         });
         succeeded++;

@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import http2 from "node:http2";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { handler } from "../../echo_server.ts";
+import { serveHere } from "../connections.ts";
 import {
   CERTIFICATES,
   deno,
@@ -135,7 +143,11 @@ test("deploy/haproxy.cfg shares the connections out", async () => {
 test(
   "deploy/haproxy.cfg loses no conversation while the servers restart",
   async () => {
-    const servers = [await startEchoServer(), await startEchoServer()];
+    const drain = ["--drain", "30"];
+    const servers = [
+      await startEchoServer(...drain),
+      await startEchoServer(...drain),
+    ];
     await using stack = new AsyncDisposableStack();
     const proxy = stack.use(await startHAProxy(...servers));
     const clients = stack.use(
@@ -153,7 +165,7 @@ test(
       servers[i]!.kill("SIGTERM");
       const { code, stderr } = await servers[i]!.ended;
       assertEquals([code, stderr], [0, ""]);
-      servers[i] = await startEchoServer("--port", `${port}`);
+      servers[i] = await startEchoServer(...drain, "--port", `${port}`);
       // It serves again before the other one stops.
       while (await connectionsOf(servers[i]!) === 0) {
         await delay(50);
@@ -208,32 +220,112 @@ test("deploy/haproxy.cfg limits the connections of one address", async () => {
   for (const peer of peers) peer[Symbol.dispose]();
 }, { ignore: HAPROXY === undefined });
 
-const STATUSES = [301, 401, 403, 404, 429, 502, 503];
+test(
+  "deploy/haproxy.cfg limits the WebSockets of one address over HTTP/2",
+  async () => {
+    await using one = await startEchoServer();
+    await using two = await startEchoServer();
+    await using proxy = await startHAProxy(one, two);
+    const origin = `https://localhost:${proxy.port}`;
+    const ca = await Deno.readTextFile(new URL(`${CERTIFICATES}/ca.pem`, ROOT));
+    /** Opens WebSockets over one connection (RFC 8441), and returns the statuses. */
+    const openMany = async (count: number) => {
+      const session = http2.connect(origin, { ca });
+      await new Promise((resolve) => session.once("remoteSettings", resolve));
+      const statuses = await Promise.all(
+        Array.from(
+          { length: count },
+          () =>
+            new Promise<number>((resolve, reject) => {
+              const stream = session.request({
+                ":method": "CONNECT",
+                ":protocol": "websocket",
+                ":path": "/",
+                ":scheme": "https",
+                ":authority": `localhost:${proxy.port}`,
+                "sec-websocket-version": "13",
+              });
+              stream.on("response", (headers) => resolve(headers[":status"]!));
+              stream.on("error", reject);
+            }),
+        ),
+      );
+      return { session, statuses };
+    };
+    const all = [];
+    for (let i = 0; i < 22; i++) {
+      all.push(await openMany(100));
+    }
+    const statuses = all.flatMap(({ statuses }) => statuses);
+    assertEquals(statuses.filter((status) => status === 200).length, 2000);
+    assertEquals(statuses.filter((status) => status === 429).length, 200);
+    await Promise.all(all.map(({ session }) =>
+      new Promise((resolve) => {
+        session.on("error", () => {});
+        session.on("close", resolve);
+        session.destroy();
+      })
+    ));
+  },
+  { ignore: HAPROXY === undefined },
+);
 
-for (const http2 of ["", " http2"]) {
+/** What nginx answers on a path, and what must be said about it. */
+const ANSWERS: [directive: string, verdict: string][] = [
+  [
+    "return 301 https://example.org/",
+    "HTTP 301 to https://example.org/ instead of 101",
+  ],
+  [
+    "return 401",
+    'HTTP 401 instead of 101 (to send credentials: --header "Authorization: Bearer TOKEN")',
+  ],
+  [
+    "return 403",
+    "HTTP 403 instead of 101 (to send credentials or another Origin: --header)",
+  ],
+  ["return 404", "HTTP 404 instead of 101"],
+  [
+    `default_type text/plain; return 400 "Subprotocol chat.v2 required"`,
+    "HTTP 400 instead of 101: Subprotocol chat.v2 required",
+  ],
+  [
+    `default_type application/json; return 429 '{"error": "slow down"}'`,
+    'HTTP 429 instead of 101: {"error": "slow down"}',
+  ],
+  [
+    "proxy_pass http://127.0.0.1:1",
+    "HTTP 502 instead of 101 (perhaps a proxy answers, and the server behind it does not)",
+  ],
+];
+
+for (const listen of ["", " ssl", " ssl http2"]) {
   test(
-    `converse() tells the status from nginx with "listen … ssl${http2}"`,
+    `converse() tells what nginx answers with "listen …${listen}"`,
     async () => {
       const folder = await Deno.makeTempDir();
       const port = freePort();
       const file = (name: string) =>
         new URL(`${CERTIFICATES}/${name}`, ROOT).pathname;
-      const locations = STATUSES.map((status) =>
-        status === 301
-          ? "location /301 { return 301 https://example.org/; }"
-          : `location /${status} { return ${status}; }`
+      // A reverse proxy that does not pass Upgrade on.
+      const echo = serveHere(handler);
+      const locations = ANSWERS.map(([directive], i) =>
+        `location /${i} { ${directive}; }`
       );
       await Deno.writeTextFile(
         `${folder}/nginx.conf`,
-        `daemon off; pid ${folder}/pid; error_log stderr;
+        `daemon off; pid ${folder}/pid; error_log /dev/null;
       events {}
       http {
         access_log off;
         server {
-          listen 127.0.0.1:${port} ssl${http2};
-          ssl_certificate ${file("localhost.pem")};
-          ssl_certificate_key ${file("localhost.key")};
+          listen 127.0.0.1:${port}${listen};
+          ${
+          listen === "" ? "" : `ssl_certificate ${file("localhost.pem")};
+          ssl_certificate_key ${file("localhost.key")};`
+        }
           ${locations.join("\n")}
+          location /upgrade { proxy_pass http://127.0.0.1:${echo.port}/; }
         }
       }`,
       );
@@ -241,22 +333,50 @@ for (const http2 of ["", " http2"]) {
         ...["-p", folder, "-c", `${folder}/nginx.conf`],
       ]);
       await untilOpen(port, process);
-      const urls = STATUSES.map((status) =>
-        `wss://localhost:${port}/${status}`
-      );
-      const { stdout } = await deno(
-        ...["run", "--allow-net", ...TRUST, "testing/verdicts.ts", ...urls],
-      );
+      const origin = `${listen === "" ? "ws" : "wss"}://localhost:${port}`;
+      const urls = [...ANSWERS.keys().map((i) => `${origin}/${i}`)]
+        .concat(`${origin}/upgrade`);
+      const verdicts = async (...flags: string[]) => {
+        const { stdout } = await deno(
+          ...["run", "--allow-net", ...flags, "testing/verdicts.ts", ...urls],
+        );
+        return JSON.parse(stdout) as string[];
+      };
+      const trusted = await verdicts(...TRUST);
+      const upgrade = trusted.pop()!;
       assertEquals(
-        JSON.parse(stdout),
-        STATUSES.map((status, i) =>
-          `${urls[i]}: The server answered HTTP ${status}${
-            status === 301 ? " to https://example.org/" : ""
-          } instead of 101`
-        ),
+        trusted,
+        ANSWERS.map(([, verdict], i) => {
+          const hint = verdict.includes("HTTP 301") && listen === ""
+            ? " (try wss://example.org/)"
+            : "";
+          return `${urls[i]}: The server answered ${verdict}${hint}`;
+        }),
       );
+      assertMatch(
+        upgrade,
+        /HTTP 426 instead of 101: This is a WebSocket .* \(a proxy in between may drop the Upgrade header\)$/,
+      );
+      if (listen !== "") {
+        const [untrusted] = await verdicts();
+        assertStringIncludes(
+          untrusted!,
+          `${
+            urls[0]
+          }: The server's TLS certificate is from an unknown authority`,
+        );
+        // Plain HTTP comes to the port.
+        const { stderr } = await deno(
+          ...["run", "--allow-net", "main.ts", `ws://localhost:${port}/0`],
+        );
+        assertEquals(
+          stderr,
+          `ws://localhost:${port}/0: The server answered HTTP 400 instead of 101 (try wss://localhost:${port}/0)\n`,
+        );
+      }
       process.kill("SIGTERM");
       await process.ended;
+      await echo[Symbol.asyncDispose]();
       await Deno.remove(folder, { recursive: true });
     },
     { ignore: NGINX === undefined },
