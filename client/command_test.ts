@@ -155,7 +155,7 @@ test("main.ts --expect TEXT waits for a message that contains it", async () => {
 
 test("main.ts says in one line that it needs a newer Deno", async () => {
   const line =
-    "This needs Deno 2.9.5 or later, for example: npx -y deno run --allow-net main.ts\n";
+    "This needs Deno 2.9.5 or later (with only Node.js: npx -y deno task start, or serve)\n";
   for (
     const [path, version, isNewEnough] of [
       ["./client/command.ts", "1.46.3", false],

@@ -12,7 +12,12 @@ import type { SharedMemory } from "./backlog.ts";
 import type { Connections } from "./connections.ts";
 import { keepServing, type Service } from "./keep_serving.ts";
 
-const HELP = `Echoes every WebSocket message to its sender.
+/** Returns what --help prints, with the signals of the operating system. */
+function help(): string {
+  const signals = Deno.build.os === "windows"
+    ? "SIGINT (Ctrl-C) and SIGBREAK (Ctrl-Break) stop"
+    : "SIGINT (Ctrl-C), SIGTERM and SIGHUP stop";
+  return `Echoes every WebSocket message to its sender.
 
 Usage: deno run --allow-net echo_server.ts [OPTIONS]
 
@@ -29,11 +34,7 @@ Options:
                           --unstable-net)
   -h, --help              print this text
 
-${
-  Deno.build.os === "windows"
-    ? "SIGINT (Ctrl-C) and SIGBREAK (Ctrl-Break) stop"
-    : "SIGINT (Ctrl-C), SIGTERM and SIGHUP stop"
-} it. A second one ends --drain.
+${signals} it. A second one ends --drain.
 
 Exit code:
   0  a signal stopped it
@@ -41,6 +42,7 @@ Exit code:
   2  the command was wrong
   3  clients have taken file descriptors or memory that only a new process can
      have: start it again`;
+}
 
 const OPTIONS = {
   hostname: { type: "string", default: "127.0.0.1" },
@@ -61,7 +63,7 @@ export function main(
 ): Promise<void> {
   return run(async () => {
     const { values } = parseFlags({ args: Deno.args, options: OPTIONS });
-    if (values.help) return console.log(HELP);
+    if (values.help) return console.log(help());
     if (values.hostname === "") {
       throw new UsageError("--hostname takes a host name or an address");
     }

@@ -39,11 +39,6 @@ const MiB = 1024 * 1024;
 /** The exit code when the server must be started again. */
 const EXIT_RESTART = 3;
 
-/** The signals that stop the server. Windows has no others. */
-const SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT", "SIGBREAK"]
-  : ["SIGINT", "SIGTERM", "SIGHUP"];
-
 /** What {@linkcode keepServing} needs to know of a server. */
 export interface Service {
   /** Answers requests, as for `Deno.serve`. */
@@ -184,7 +179,11 @@ export function keepServing(
 
   let server = listen(options.port);
   const memoryTimer = setInterval(checkMemory, MEMORY_INTERVAL);
-  for (const signal of SIGNALS) Deno.addSignalListener(signal, onSignal);
+  // Windows has no others.
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
   return server.addr;
 }
 

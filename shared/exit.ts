@@ -25,7 +25,7 @@ export class CommandError extends Error {
 export async function run(command: () => Promise<void>): Promise<void> {
   if (!isDenoNewEnough()) {
     console.error(
-      `This needs Deno ${OLDEST_DENO} or later, for example: npx -y deno run --allow-net main.ts`,
+      `This needs Deno ${OLDEST_DENO} or later (with only Node.js: npx -y deno task start, or serve)`,
     );
     const { default: process } = await import("node:process");
     process.exit(1);

@@ -13,33 +13,9 @@ import {
 } from "npm:puppeteer-core@25.16.0";
 import { SIX_LINES, startEchoServer } from "../processes.ts";
 import { test } from "../tests.ts";
-import { findTool } from "./tools.ts";
+import { CHROME_FLAGS, CHROMIUM, FIREFOX } from "./tools.ts";
 
-/** The browsers, on Linux, macOS and Windows. */
-const BROWSERS = {
-  chrome: findTool("Chromium", [
-    "/usr/bin/chromium",
-    "/usr/bin/google-chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
-  ]),
-  firefox: findTool("Firefox", [
-    "/usr/bin/firefox-esr",
-    "/usr/bin/firefox",
-    "/Applications/Firefox.app/Contents/MacOS/firefox",
-    "C:\\Program Files\\Mozilla Firefox\\firefox.exe",
-  ]),
-};
-
-/** Chromium has no sandbox for root, and must not use the internet. */
-const CHROME_FLAGS = [
-  "--no-sandbox",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+const BROWSERS = { chrome: CHROMIUM, firefox: FIREFOX };
 
 const UNKNOWN = "Could not connect (the cause is not known here)";
 

@@ -26,3 +26,29 @@ function isFile(path: string): boolean {
     return false;
   }
 }
+
+/** Where Chromium is, on Linux, macOS and Windows. */
+export const CHROMIUM: string | undefined = findTool("Chromium", [
+  "/usr/bin/chromium",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+]);
+
+/** Where Firefox is. */
+export const FIREFOX: string | undefined = findTool("Firefox", [
+  "/usr/bin/firefox-esr",
+  "/usr/bin/firefox",
+  "/Applications/Firefox.app/Contents/MacOS/firefox",
+  "C:\\Program Files\\Mozilla Firefox\\firefox.exe",
+]);
+
+/** Chromium has no sandbox for root, and must not use the internet. */
+export const CHROME_FLAGS = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
