@@ -315,7 +315,7 @@ test("main.ts says in one line that it cannot write its output", async () => {
     "Cannot write the output: No space left on device (os error 28)\n",
   );
   assertEquals(code, 1);
-}, { ignore: Deno.build.os !== "linux" });
+}, { ignore: Deno.build.os !== "linux" }); // only Linux has /dev/full
 
 test("main.ts says in one line that a text message is too long", async () => {
   await using server = new RawServer(async (peer) => {

@@ -160,5 +160,5 @@ test(
     );
     assertEquals(code, 1);
   },
-  { ignore: Deno.build.os !== "linux" },
+  { ignore: Deno.build.os !== "linux" }, // only Linux has /dev/full
 );
