@@ -297,6 +297,7 @@ test("handler() answers 503 when 10,000 connections are open", async () => {
     assertEquals(health().status, 200);
     server.sockets[i]!.open();
   }
+  assertEquals(server.sockets.length, 10_000);
   const refusal = server.ask();
   assertEquals(refusal.status, 503);
   assertEquals(refusal.headers.get("retry-after"), "10");

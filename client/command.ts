@@ -13,6 +13,7 @@ import { ConversationError, withoutCredentials } from "./failure.ts";
 const HELP = `Holds a WebSocket conversation and logs it.
 
 Usage: deno run --allow-net main.ts [OPTIONS] [URL [MESSAGE...]]
+   or: wscheck [OPTIONS] [URL [MESSAGE...]], as client/README.md installs it
 
   URL      a ws:// or wss:// URL; without it, an echo server is started in the
            same process
