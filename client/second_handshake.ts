@@ -49,7 +49,6 @@ export async function sendSecondHandshake(
   { url, protocols, headers = {} }: HandshakeRequest,
   timeout: number,
 ): Promise<Answer> {
-  const end = performance.now() + timeout;
   const key = crypto.getRandomValues(new Uint8Array(16)).toBase64();
   const all = new Headers(headers);
   all.set("connection", "Upgrade");
@@ -72,12 +71,11 @@ export async function sendSecondHandshake(
       redirect: "manual",
       signal: AbortSignal.timeout(timeout),
     });
-    const rest = Math.min(READ_TIMEOUT, end - performance.now());
     return {
       status: response.status,
       location: response.headers.get("location") ?? undefined,
       type: response.headers.get("content-type") ?? "",
-      body: await readBeginning(response, rest),
+      body: await readBeginning(response),
     };
   } catch (error) {
     const { cause, message } = error as Error;
@@ -87,14 +85,11 @@ export async function sendSecondHandshake(
 }
 
 /** Returns what arrives of a body within a limited time and number of bytes. */
-async function readBeginning(
-  { body }: Response,
-  timeout: number,
-): Promise<string> {
+async function readBeginning({ body }: Response): Promise<string> {
   if (body === null) return "";
   const decoder = new TextDecoder();
   const reader = body.getReader();
-  const timer = setTimeout(() => reader.cancel().catch(() => {}), timeout);
+  const timer = setTimeout(() => reader.cancel().catch(() => {}), READ_TIMEOUT);
   let text = "";
   try {
     for (let rest = READ_BYTES; rest > 0;) {
@@ -104,7 +99,7 @@ async function readBeginning(
       rest -= value.length;
     }
   } catch {
-    // The server has ended the answer before its end: what came is enough.
+    // The answer was cut short, or the time is over: what came is enough.
   }
   clearTimeout(timer);
   await reader.cancel().catch(() => {});

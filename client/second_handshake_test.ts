@@ -13,6 +13,7 @@ import {
   RawServer,
 } from "../testing/raw.ts";
 import { test } from "../testing/tests.ts";
+import { sendSecondHandshake } from "./second_handshake.ts";
 import { delay } from "../testing/time.ts";
 
 /** Returns what converse() says about servers that a process trusts. */
@@ -198,6 +199,20 @@ test("converse() shows the reason in an answer, over ws:// and wss://", async ()
   );
   const time = performance.now() - start;
   assert(time < 5000, `It took ${time} ms`);
+});
+
+test("sendSecondHandshake() waits for the body for 1 s", async () => {
+  await using server = new RawServer(async (peer) => {
+    await peer.readHead();
+    await peer.write(encodeAnswer(400, { "Content-Length": "99" }, "Slow"));
+    await peer.drain();
+  });
+  const request = { url: `ws://127.0.0.1:${server.port}/`, protocols: [] };
+  const start = performance.now();
+  const { status, body } = await sendSecondHandshake(request, 10_000);
+  const time = performance.now() - start;
+  assertEquals([status, body], [400, "Slow"]);
+  assert(time >= 999 && time < 4000, `It took ${time} ms`);
 });
 
 test("converse() believes the first answer over ws://", async () => {
