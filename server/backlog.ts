@@ -110,7 +110,7 @@ export class Backlog {
   }
 
   /**
-   * Says whether this peer has more than its share, or whether there is no room
+   * Checks whether this peer has more than its share, or whether there is no room
    * for another message.
    *
    * @param buffered The `bufferedAmount` of the socket, which must be open.

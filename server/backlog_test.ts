@@ -23,7 +23,7 @@ class Peer {
     }
   }
 
-  /** Says whether there is no room for a message of this size. */
+  /** Checks whether there is no room for a message of this size. */
   isFull(size = 1): boolean {
     return this.backlog.isFull(this.bufferedAmount, size);
   }

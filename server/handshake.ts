@@ -110,7 +110,7 @@ export function parseList(list: string | null): string[] {
   return list?.match(/[^ \t,](?:[^,]*[^ \t,])?/g) ?? [];
 }
 
-/** Says whether a list has elements, and all of them are tokens. */
+/** Checks whether a list has elements, and all of them are tokens. */
 function isListOfTokens(list: string): boolean {
   const all = parseList(list);
   // RFC 9110 section 5.6.2.

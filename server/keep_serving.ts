@@ -26,8 +26,8 @@ const RETRY_INTERVAL = 1000;
 const QUIET_INTERVAL = 10_000;
 
 /**
- * From how many lost handshakes on the server stops to be started again, if
- * there are fewer open connections.
+ * If this many handshakes are lost, and more than there are open connections,
+ * the server stops, so that a supervisor starts it again.
  */
 const MANY = 100;
 
@@ -192,7 +192,7 @@ function inMiB(bytes: number): string {
 }
 
 /**
- * Says whether accept() failed for one connection only, which the peer ended
+ * Checks whether accept() failed for one connection only, which the peer ended
  * before it was accepted. Deno reports some of them as no error at all, and
  * others with their names in the message.
  */

@@ -7,9 +7,9 @@
 import { Backlog, MESSAGE_OVERHEAD, type SharedMemory } from "./backlog.ts";
 
 /**
- * After how many more bytes the connection of a peer that was cut off is closed
- * at once: 128 MiB. Without this, a peer that keeps sending takes all the time
- * of the server.
+ * A peer that was cut off may send this many bytes more before its connection is
+ * closed at once: 128 MiB. Without this limit, a peer that keeps sending takes
+ * all the time of the server.
  */
 const MAX_IGNORED_BYTES = 128 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
 /**
- * Declares tests.
+ * Defines tests that fail when they take too long.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export interface TestOptions {
 }
 
 /**
- * Declares a test that has to wait for something, and fails when that takes too
+ * Defines a test that has to wait for something, and fails when that takes too
  * long. It is skipped if it needs permissions that are not granted.
  */
 export function test(

@@ -1,5 +1,5 @@
 /**
- * Waits.
+ * Delays and deadlines.
  *
  * @module
  */
