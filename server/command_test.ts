@@ -95,6 +95,7 @@ for (
     [["--max-memory", "255"], 'from 256 to 1048576, not "255"'],
     [["--max-memory", "2000000"], 'not "2000000"'],
     [["--max-memory", "1e3"], 'not "1e3"'],
+    [["--max-memory", "1048577"], 'not "1048577"'],
     [["--hostname", "nosuch.invalid"], '"nosuch.invalid"', 1],
     [["--cert", PEM[0]], "--cert and --key go together"],
     [["--key", PEM[1]], "--cert and --key go together"],
