@@ -87,6 +87,8 @@ export class Backlog {
   #position = 0;
   /** Where the last message that has left ended. */
   #left = 0;
+  /** The bytes that wait, as last known. */
+  #buffered = 0;
   /** The bytes of memory, as last counted in the shared memory. */
   #size = 0;
 
@@ -106,6 +108,7 @@ export class Backlog {
   add(bytes: number): void {
     this.#position += bytes;
     this.#ends.push(this.#position);
+    this.#buffered += bytes;
     this.#account(this.#size + bytes + MESSAGE_OVERHEAD);
   }
 
@@ -143,6 +146,7 @@ export class Backlog {
    * until a byte that was sent after it has left.
    */
   #count(buffered: number): number {
+    this.#buffered = buffered;
     const left = this.#position - buffered;
     while (this.#first < this.#ends.length) {
       const end = this.#ends[this.#first]!;
@@ -162,15 +166,17 @@ export class Backlog {
 
   /** Gives the memory back, when the peer has read all or TCP has ended. */
   release(): void {
+    this.#buffered = 0;
     this.#account(0);
   }
 
   /**
    * Gives the memory up, when the connection is closed but the runtime may keep
-   * it, and with it the messages.
+   * it, and with it the messages. Only their bytes count as lost. Otherwise a
+   * peer could make the server lose much with many messages that are empty.
    */
   lose(): void {
-    if (this.#size > LEAST) this.#memory.lost += this.#size;
+    if (this.#buffered > LEAST) this.#memory.lost += this.#buffered;
     this.release();
   }
 

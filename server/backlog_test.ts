@@ -192,12 +192,23 @@ Deno.test("Backlogs of 10,000 peers fit into 512 MiB, however little each sends"
 Deno.test("Backlog that is lost takes memory from all, unless it is small", () => {
   const memory = makeMemory(5 * MiB);
   const small = new Peer(memory);
-  small.send(7 * KiB);
+  small.send(8 * KiB);
   small.backlog.lose();
   assertEquals([memory.used, memory.lost], [0, 0]);
+  const empty = new Peer(memory);
+  empty.send(...Array(500).fill(0));
+  empty.backlog.lose();
+  assertEquals([memory.used, memory.lost], [0, 0]);
+  const half = new Peer(memory);
+  half.send(MiB);
+  half.read(MiB - 8 * KiB - 1);
+  half.backlog.update();
+  half.backlog.lose();
+  assertEquals([memory.used, memory.lost], [0, 8 * KiB + 1]);
+  memory.lost = 0;
 
   const first = new Peer(memory);
-  first.send(4 * MiB - KiB);
+  first.send(4 * MiB);
   first.backlog.lose();
   first.backlog.lose();
   assertEquals([memory.used, memory.lost], [0, 4 * MiB]);

@@ -140,7 +140,7 @@ test(
       ] as const
     ) {
       const { socket, memory, fill } = makeOutbox();
-      fill(MiB - KiB);
+      fill(MiB);
       if (message !== undefined) {
         socket.dispatchEvent(new ErrorEvent("error", { message }));
       }
