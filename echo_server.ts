@@ -6,7 +6,7 @@
  * deno run --allow-net echo_server.ts --port 8000
  * ```
  *
- * It keeps no state beyond its open connections. To serve the echo from a
+ * It keeps nothing but its open connections. To serve the echo from a
  * custom program, or on a platform that runs Deno:
  *
  * ```ts no-eval
@@ -51,11 +51,13 @@ export const MAX_CONNECTIONS = 10_000;
  *
  * What one peer has waiting stays in memory for as long as it keeps the
  * connection without reading: Deno has no way to drop a connection. If such a
- * connection ends with an error, its memory counts as used for good.
+ * connection ends with an error, its memory counts as lost. The command ends with
+ * exit code 3 when half is lost; a custom program does not.
  *
  * Deno does not say whether an empty message waits. They all count until the
- * peer has read a later message that is not empty. So a peer that sends more
- * than 80,000 empty messages, and nothing else, is cut off even if it reads.
+ * peer has read a later message that is not empty. So a peer that sends
+ * 88,000 empty messages and nothing else is cut off even if it reads, and earlier
+ * while others do not.
  */
 export const MAX_WAITING_BYTES = 512 * 1024 * 1024;
 
@@ -108,6 +110,7 @@ export function handler(request: Request): Response {
 }
 
 if (import.meta.main) {
+  // The command line is loaded only when it is used.
   const { main } = await import("./server/command.ts");
   await main(handler, connections, memory);
 }

@@ -18,8 +18,7 @@ import { printable } from "./shared/printable.ts";
 export { ConversationError };
 
 /**
- * Options for {@linkcode converse}. Times are in milliseconds, and less than
- * 2 ** 31, the limit of `setTimeout`.
+ * Options for {@linkcode converse}. Times are in milliseconds, below 2 ** 31.
  */
 export interface ConverseOptions {
   /** What to send. @default {["Hello WebSocket!", "Hello World!"]} */
@@ -43,7 +42,7 @@ export interface ConverseOptions {
    * answers after the last pause, and for the close. @default {10_000}
    */
   timeout?: number;
-  /** Gets every line. @default {console.log} */
+  /** Gets every line, as text that is safe to print. @default {console.log} */
   log?: (line: string) => void;
 }
 
@@ -51,8 +50,8 @@ export interface ConverseOptions {
  * Holds a conversation with a WebSocket server, and logs it. It uses only web
  * APIs, so it runs in browsers, too.
  *
- * Deno does not limit the size of a message that arrives in fragments, so a
- * hostile server can fill the memory of the client.
+ * Deno does not limit a message in fragments, so a hostile server can fill the
+ * memory. A handshake that is refused is sent once more, to read the reason.
  *
  * @param url The URL of the server: ws:, wss:, http: or https:.
  * @param options What to send, and how long to wait.
@@ -60,7 +59,9 @@ export interface ConverseOptions {
  * messages arrived as were sent (or the expected one), and the server answered
  * the close with 1000.
  * @throws {ConversationError} (as a rejection) If not. The message is one line:
- * the URL, what happened and, where it is known, what to do.
+ * the URL, what happened and what to do. After a time-out, the connection may
+ * still be open, and keep Deno running.
+ * @throws {Deno.errors.NotCapable} (as a rejection, in Deno) Without permission.
  * @throws {DOMException} (as a rejection) The "SyntaxError" of `new WebSocket`,
  * if the URL or a subprotocol is not valid.
  * @throws {TypeError} (as a rejection) If a header is not valid, or in a browser.
@@ -97,7 +98,7 @@ export async function converse(
 
   await watch.opening();
   for (const message of messages) {
-    if (socket.readyState !== WebSocket.OPEN) break;
+    if (socket.readyState !== WebSocket.OPEN) break; // closing() says why
     socket.send(message);
     log(`client -> server: ${printable(message)}`);
     await watch.pause(pause);
@@ -108,6 +109,7 @@ export async function converse(
 }
 
 if (import.meta.main) {
+  // The command line is loaded only when it is used.
   const { main } = await import("./client/command.ts");
   await main(converse);
 }

@@ -5,6 +5,7 @@
  */
 
 import { printable } from "../shared/printable.ts";
+import { withoutSecrets } from "./headers.ts";
 import { describeHTTPAnswer } from "./refusal.ts";
 import type { HandshakeRequest } from "./second_handshake.ts";
 
@@ -159,6 +160,10 @@ export async function describeRefusal(
   // the status.
   const { sendSecondHandshake } = await import("./second_handshake.ts");
   const answer = await sendSecondHandshake(request, timeout);
+  const hide = (text?: string) =>
+    text && withoutSecrets(text, request.url, request.headers);
+  answer.body = hide(answer.body);
+  answer.location = hide(answer.location);
   if (!secure && answer.status !== status) {
     return describeHTTPAnswer(url, { status });
   }

@@ -22,12 +22,34 @@ export function checkHeader(name: string, value: string): string | undefined {
     return 'a header needs a name, as in "Authorization: Bearer TOKEN"';
   }
   if (RESERVED.test(name)) {
-    return `the header ${name} is not yours to set: the WebSocket does that`;
+    return `the header ${name} is set by the WebSocket itself`;
   }
   // RFC 9110 section 5.5.
   if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) {
     return `the value of the header ${name} has a line break or another character that HTTP does not allow`;
   }
+}
+
+/**
+ * Takes what may be secret out of a text of the server, which may repeat what it
+ * was sent: the values of headers, the tokens in them, and the password of the
+ * URL. Only the Origin may be shown.
+ */
+export function withoutSecrets(
+  text: string,
+  url: string,
+  headers: Record<string, string> = {},
+): string {
+  const { username, password } = new URL(url);
+  const values = Object.entries(headers)
+    .filter(([name]) => name.toLowerCase() !== "origin")
+    .map(([, value]) => value);
+  if (password !== "") values.push(password, btoa(`${username}:${password}`));
+  return values
+    .flatMap((value) => [value, ...value.split(/[\s;,=]+/)])
+    // Shorter ones are no secrets, and occur in ordinary words.
+    .filter((secret) => secret.length >= 6)
+    .reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
 }
 
 /**
@@ -41,8 +63,9 @@ export function withHeaders(
   protocols: string[],
   headers?: Record<string, string>,
 ): string[] {
-  if (headers === undefined) return protocols;
-  for (const [name, value] of Object.entries(headers)) {
+  const entries = Object.entries(headers ?? {});
+  if (entries.length === 0) return protocols;
+  for (const [name, value] of entries) {
     const problem = checkHeader(name, value);
     if (problem !== undefined) throw new TypeError(problem);
   }

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { checkHeader, withHeaders } from "./headers.ts";
+import { checkHeader, withHeaders, withoutSecrets } from "./headers.ts";
 
 Deno.test("checkHeader() takes what HTTP allows", () => {
   for (
@@ -16,7 +16,7 @@ Deno.test("checkHeader() names what is wrong, and never a value", () => {
   const needsName =
     'a header needs a name, as in "Authorization: Bearer TOKEN"';
   const reserved = (name: string) =>
-    `the header ${name} is not yours to set: the WebSocket does that`;
+    `the header ${name} is set by the WebSocket itself`;
   const bad =
     "the value of the header A has a line break or another character that HTTP does not allow";
   for (
@@ -38,9 +38,33 @@ Deno.test("checkHeader() names what is wrong, and never a value", () => {
   ) assertEquals(checkHeader(name!, value!), problem);
 });
 
+Deno.test("withoutSecrets() takes out what a server repeats", () => {
+  const basic = btoa("user:password");
+  const headers = {
+    Authorization: "Bearer token-1",
+    Cookie: "a=session1; b=2",
+    Origin: "https://example.org",
+  };
+  for (
+    const [text, expected] of [
+      ["Authorization: Bearer token-1!", "Authorization: …!"],
+      ["no token-1, no token-1", "no …, no …"],
+      ["cookie session1 b", "cookie … b"],
+      ["https://example.org is forbidden", "https://example.org is forbidden"],
+      [`Basic ${basic}, password`, "Basic …, …"],
+      ["Nothing of it", "Nothing of it"],
+    ]
+  ) {
+    const url = "wss://user:password@a/";
+    assertEquals(withoutSecrets(text!, url, headers), expected);
+  }
+  assertEquals(withoutSecrets("text", "ws://a/"), "text");
+});
+
 Deno.test("withHeaders() leaves the protocols alone if there are no headers", () => {
   const protocols = ["a"];
   assertEquals(withHeaders(protocols) === protocols, true);
+  assertEquals(withHeaders(protocols, {}) === protocols, true);
 });
 
 Deno.test("withHeaders() rejects headers that are not valid", () => {

@@ -10,7 +10,8 @@ import type { Answer } from "./second_handshake.ts";
 /** How many characters of a redirect's target or of a body are shown. */
 const SHOWN = 200;
 
-const NO_SERVER = "perhaps a proxy answers, and the server behind it does not";
+const NO_SERVER_BEHIND_PROXY =
+  "perhaps a proxy answers, and the server behind it does not";
 
 /** What the statuses mean for somebody who wants a WebSocket. */
 const HINTS: Record<number, string> = {
@@ -18,9 +19,9 @@ const HINTS: Record<number, string> = {
   403: "to send credentials or another Origin: --header",
   407: "the proxy wants credentials",
   426: "a proxy in between may drop the Upgrade header",
-  502: NO_SERVER,
-  503: NO_SERVER,
-  504: NO_SERVER,
+  502: NO_SERVER_BEHIND_PROXY,
+  503: NO_SERVER_BEHIND_PROXY,
+  504: NO_SERVER_BEHIND_PROXY,
 };
 
 /**
@@ -36,7 +37,7 @@ export function describeHTTPAnswer(url: string, answer: Answer): string {
   }
   const target = location === undefined ? "" : ` to ${shorten(location)}`;
   const reason = reasonIn(answer);
-  const hint = hintFor(url, answer);
+  const hint = hintFor(url, answer) ?? hintAt(status, reason);
   return `The server answered HTTP ${status}${target} instead of 101` +
     (reason === "" ? "" : `: ${shorten(reason)}`) +
     (hint === undefined ? "" : ` (${hint})`);
@@ -53,11 +54,12 @@ function reasonIn({ type = "", body = "" }: Answer): string {
   return text.split(/[\r\n]/, 1)[0]!;
 }
 
+/** Returns the URL to try if the answer is that ws: should be wss:. */
 function hintFor(
   url: string,
-  { status = 0, location, body = "" }: Answer,
+  { status, location, body = "" }: Answer,
 ): string | undefined {
-  if (url.startsWith("wss:")) return HINTS[status];
+  if (url.startsWith("wss:")) return;
   const target = URL.parse(location ?? url, url.replace(/^ws/, "http"));
   if (target?.protocol === "https:") {
     return `try ${shorten(target.href.replace(/^http/, "ws"))}`;
@@ -66,7 +68,12 @@ function hintFor(
   if (status === 400 && /plain HTTP|HTTP request to an HTTPS/i.test(body)) {
     return `try ${url.replace(/^ws/, "wss")}`;
   }
-  return HINTS[status];
+}
+
+function hintAt(status = 0, reason: string): string | undefined {
+  const hint = HINTS[status];
+  // A server that gives its reason is there.
+  return hint === NO_SERVER_BEHIND_PROXY && reason !== "" ? undefined : hint;
 }
 
 /** Returns the beginning of a foreign text, safe to print. */

@@ -30,6 +30,10 @@ Deno.test("describeHTTPAnswer() gives a hint that follows the status", () => {
     assertEquals(describe({ status }, "wss://a/"), `HTTP ${status} …${hint}`);
   }
   assertEquals(
+    describe({ status: 503, body: "No more connections now" }),
+    "HTTP 503 …: No more connections now",
+  );
+  assertEquals(
     describeHTTPAnswer("ws://a/", { status: 101 }),
     "The opening handshake failed, although the server answered HTTP 101 (try again)",
   );

@@ -120,13 +120,13 @@ test("converse() tells other failures over wss:// apart", async () => {
   assert(performance.now() - start < 5000);
 });
 
-/** Answers with 404 at first, after 1.5 s, and never again. */
+/** Answers with 404 at first, and never again. */
 function answersOnce(): Behavior {
   let asked = false;
   return async (peer) => {
     if (asked) return await peer.drain();
     asked = true;
-    await delay(1500);
+    await delay(300);
     await answers(encodeAnswer(404))(peer);
   };
 }

@@ -39,7 +39,7 @@ export class Log {
   #droppedLines = 0;
   #scheduled = false;
 
-  /** @param element It contains a list, and two places for text. */
+  /** @param element It contains an `ol`, a `.dropped` and an `[aria-live]`. */
   constructor(element: HTMLElement) {
     this.#list = element.querySelector("ol")!;
     this.#dropped = element.querySelector(".dropped")!;

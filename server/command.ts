@@ -38,10 +38,10 @@ ${signals} it. A second one ends --drain.
 
 Exit code:
   0  a signal stopped it
-  1  it could not start
+  1  it could not listen, or not listen again
   2  the command was wrong
-  3  clients have taken file descriptors or memory that only a new process can
-     have: start it again`;
+  3  clients have taken file descriptors or memory that cannot be freed: start it
+     again`;
 }
 
 const OPTIONS = {

@@ -55,8 +55,8 @@ export interface Service {
   /** Milliseconds for which connections may go on after the first signal. */
   drain: number;
   /**
-   * The bytes of memory beyond which the process stops. A program has no say in
-   * all that Deno keeps for a connection: mostly a few times its largest frame.
+   * The bytes of memory beyond which the process stops. Deno keeps buffers for
+   * each connection that a program cannot limit: a few times its largest frame.
    */
   maxMemory: number;
 }

@@ -21,19 +21,22 @@ export function parseFlags<T extends ParseArgsConfig>(
     return parseArgs(config);
   } catch (error) {
     const { message } = error as Error;
-    throw new UsageError(`${describe(message, config.args!)} (see --help)`);
+    throw new UsageError(`${describe(message, config)} (see --help)`);
   }
 }
 
 /** Returns in one line what `parseArgs` says is wrong with the arguments. */
-function describe(message: string, args: readonly string[]): string {
-  // It has taken an argument such as -hello for several short options.
-  const letter = /^Unknown option '-(\w)'/.exec(message)?.[1];
-  const whole = args.find((arg) => /^-[^-]/.test(arg) && arg.includes(letter!));
-  if (letter !== undefined && whole !== undefined && whole.length > 2) {
-    return `Unknown option ${
-      quote(whole)
-    }; a message that begins with a hyphen comes after --`;
+function describe(
+  message: string,
+  { args = [], allowPositionals = false }: ParseArgsConfig,
+): string {
+  // It takes an argument such as -hello for several short options.
+  if (/^Unknown option '-[^-]/.test(message)) {
+    const whole = args.find((arg) => /^-[^-]/.test(arg) && arg !== "-h")!;
+    return `Unknown option ${quote(whole)}` +
+      (allowPositionals
+        ? "; a message that begins with a hyphen comes after --"
+        : "");
   }
   const ambiguous = /^Option '(?:-\w, )?(--[\w-]+)/.exec(message)?.[1];
   if (ambiguous !== undefined && /ambiguous/.test(message)) {

@@ -15,9 +15,9 @@ Deno.test("parseFlags() says in one line what is wrong", () => {
       [["--no\x1b"], "'--no\\u001b'"],
       [["--port"], "'--port <value>'"],
       [["--port", "-1"], "--port=VALUE"],
-      [["-hello"], 'Unknown option "-hello"; a message that'],
+      [["-hello"], 'Unknown option "-hello" ('],
       [["-h\x1b"], "-h\\u001b"],
-      [["-x"], "'-x'"],
+      [["-x"], '"-x"'],
       [["8000"], "'8000'"],
     ] as [string[], string][]
   ) {

@@ -130,11 +130,6 @@ export class RawPeer implements Disposable {
     return head;
   }
 
-  /** Reads text of so many bytes. */
-  async readText(length: number): Promise<string> {
-    return new TextDecoder().decode(await this.#take(length));
-  }
-
   /** Reads a frame. */
   async readFrame(): Promise<Frame> {
     const [first, second] = await this.#take(2) as unknown as [number, number];

@@ -9,7 +9,7 @@ import { converse } from "../../main.ts";
 
 const CLIENTS = 20;
 
-/** The pauses of the clients, in milliseconds. One has the default of main.ts. */
+/** The pauses of the clients, in milliseconds. Half of them have the default. */
 const PAUSES = [0, 1000];
 
 if (import.meta.main) {

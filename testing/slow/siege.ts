@@ -202,7 +202,7 @@ for (const [size, opcode] of [[60_000, BINARY], [5000, TEXT]] as const) {
         if (!ended) most = Math.max(most, await memoryOf(server.pid));
       }
       assert(most < 1536 * MiB, `It took ${Math.round(most / MiB)} MiB`);
-      // Deno keeps buffers for each connection, so that its memory may not do.
+      // Deno keeps buffers for each connection, so the process may take too much.
       if (ended) {
         assertEquals((await bystander.closed).code, 1001);
         const { code, stderr } = await server.ended;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import unit from "../../deploy/websocket-echo.service" with { type: "text" };
+import unit from "../../deploy/websocket-echo@.service" with { type: "text" };
 import { runToEnd } from "../processes.ts";
 import { test } from "../tests.ts";
 import { findTool } from "./tools.ts";
@@ -7,10 +7,10 @@ import { findTool } from "./tools.ts";
 const ANALYZE = findTool("systemd", ["/usr/bin/systemd-analyze"]);
 
 test(
-  "deploy/websocket-echo.service is a unit that systemd takes, and that exposes little",
+  "deploy/websocket-echo@.service is a unit that systemd takes, and that exposes little",
   async () => {
     const folder = await Deno.makeTempDir();
-    const file = `${folder}/websocket-echo.service`;
+    const file = `${folder}/websocket-echo@8001.service`;
     // Deno may be elsewhere on this machine, and systemd looks for it.
     await Deno.writeTextFile(
       file,
