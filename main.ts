@@ -98,7 +98,7 @@ export async function converse(
 
   await watch.opening();
   for (const message of messages) {
-    if (socket.readyState !== WebSocket.OPEN) break; // closing() says why
+    if (socket.readyState !== WebSocket.OPEN) break;
     socket.send(message);
     log(`client -> server: ${printable(message)}`);
     await watch.pause(pause);
