@@ -201,9 +201,9 @@ for (const [size, opcode] of [[60_000, BINARY], [5000, TEXT]] as const) {
         }));
         if (!ended) most = Math.max(most, await memoryOf(server.pid));
       }
-      assert(most < 1536 * MiB, `It took ${Math.round(most / MiB)} MiB`);
-      // Deno keeps buffers for each connection, so the process may take too much.
-      if (ended) {
+      // Deno keeps buffers for each connection, so the server may take too much.
+      // Then it stops, and takes some more meanwhile.
+      if (ended || most > 1400 * MiB) {
         assertEquals((await bystander.closed).code, 1001);
         const { code, stderr } = await server.ended;
         assertMatch(stderr, /^The server takes 1\d{3} MiB of memory, /);
@@ -211,6 +211,7 @@ for (const [size, opcode] of [[60_000, BINARY], [5000, TEXT]] as const) {
       } else {
         assertEquals(await bystander.echo("Still there?"), "Still there?");
       }
+      assert(most < 2048 * MiB, `It took ${Math.round(most / MiB)} MiB`);
       for (const peer of peers) peer[Symbol.dispose]();
     },
     LINUX,
