@@ -107,7 +107,7 @@ test("converse() tells other failures over wss:// apart", async () => {
     ],
     [
       tls((peer) => peer.drain()),
-      "No answer to the opening handshake within 2 s (timed out)",
+      "No answer to the opening handshake within 4 s (timed out)",
     ],
     [
       tls(answersOnce()),
@@ -117,7 +117,7 @@ test("converse() tells other failures over wss:// apart", async () => {
   const start = performance.now();
   const urls = rows.map(([port]) => `wss://localhost:${port}/`);
   assertEquals(await verdictsOn(urls), rows.map(([, verdict]) => verdict));
-  assert(performance.now() - start < 5000);
+  assert(performance.now() - start < 9000);
 });
 
 /** Answers with 404 at first, and never again. */

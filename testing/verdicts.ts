@@ -9,7 +9,7 @@
 import { converse } from "../main.ts";
 
 if (import.meta.main) {
-  const options = { messages: ["Hello!"], pause: 0, timeout: 2000, log() {} };
+  const options = { messages: ["Hello!"], pause: 0, timeout: 4000, log() {} };
   const verdicts = await Promise.all(
     Deno.args.map((url) =>
       converse(url, options).then(() => "", ({ message }) => message)
