@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isToken } from "../shared/token.ts";
+
 /**
  * The headers that an opening handshake has by itself (RFC 6455 section 4.1),
  * and those that would change where its body ends. Deno drops most of them
@@ -17,8 +19,7 @@ const RESERVED =
  * because it may be a secret.
  */
 export function checkHeader(name: string, value: string): string | undefined {
-  // RFC 9110 section 5.6.2.
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+  if (!isToken(name)) {
     return 'a header needs a name, as in "Authorization: Bearer TOKEN"';
   }
   if (RESERVED.test(name)) {

@@ -13,6 +13,7 @@ import watch from "../client/watch.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
 import { parseURL } from "../server/handshake.ts";
 import printable from "../shared/printable.ts" with { type: "text" };
+import token from "../shared/token.ts" with { type: "text" };
 import html from "./index.html" with { type: "text" };
 import log from "./log.ts" with { type: "text" };
 import page from "./page.ts" with { type: "text" };
@@ -32,6 +33,7 @@ const FILES = new Map<string, { type: string; body: string }>([
   ["/client/refusal.ts", script(refusal)],
   ["/client/watch.ts", script(watch)],
   ["/shared/printable.ts", script(printable)],
+  ["/shared/token.ts", script(token)],
   ["/page/log.ts", script(log)],
   ["/page/page.ts", script(page)],
 ]);

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { isToken } from "../shared/token.ts";
+
 /**
  * Answers a plain GET or HEAD request for `/health`: 200 while the server takes
  * connections, and 503 while it does not. Returns undefined for any other
@@ -113,7 +115,5 @@ export function parseList(list: string | null): string[] {
 /** Checks whether a list has elements, and all of them are tokens. */
 function isListOfTokens(list: string): boolean {
   const all = parseList(list);
-  // RFC 9110 section 5.6.2.
-  return all.length > 0 &&
-    all.every((element) => /^[\w!#$%&'*+.^`|~-]+$/.test(element));
+  return all.length > 0 && all.every(isToken);
 }
