@@ -29,6 +29,8 @@ import {
 } from "./server/handshake.ts";
 import { Outbox } from "./server/outbox.ts";
 
+import { MiB } from "./shared/units.ts";
+
 export { onTooLongText } from "./shared/too_long_text.ts";
 
 /**
@@ -59,7 +61,7 @@ export const MAX_CONNECTIONS = 10_000;
  * 88,000 empty messages and nothing else is cut off even if it reads, and earlier
  * while others do not.
  */
-export const MAX_WAITING_BYTES = 512 * 1024 * 1024;
+export const MAX_WAITING_BYTES = 512 * MiB;
 
 /**
  * Seconds without any data from a peer until the connection is closed with

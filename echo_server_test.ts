@@ -20,7 +20,7 @@ import {
   TEXT,
 } from "./testing/raw.ts";
 import { test } from "./testing/tests.ts";
-import { MiB } from "./testing/units.ts";
+import { MiB } from "./shared/units.ts";
 
 test("handler() sends text back as text, and bytes as bytes", async () => {
   await using server = serveHere(handler);

@@ -23,7 +23,8 @@ import {
   startServer,
 } from "../testing/processes.ts";
 import { BINARY, encodeFrame, RawPeer, TEXT } from "../testing/raw.ts";
-import { KiB, MiB } from "../testing/units.ts";
+import { memoryOf } from "../testing/slow/memory.ts";
+import { KiB, MiB } from "../shared/units.ts";
 
 const ROUNDS = 20;
 /** Milliseconds. */
@@ -63,12 +64,6 @@ function cpuTime(pid: number): number {
     nanoseconds += Number(Deno.readTextFileSync(path).split(" ")[0]);
   }
   return nanoseconds / 1e9;
-}
-
-/** Returns the resident memory of a process, in KiB. */
-function memory(pid: number): number {
-  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]);
 }
 
 /** Lets all threads of a process run on these cores only, as in "1-3". */
@@ -206,8 +201,10 @@ async function compare(programs: Program[]): Promise<void> {
       );
       console.log(`| ${[name, count, ...rates, ...ratios].join(" | ")} |`);
     }
-    const used = servers.map(({ pid }, i) =>
-      `${programs[i]!.name} ${(memory(pid) / 1024).toFixed(0)} MiB`
+    const used = await Promise.all(
+      servers.map(async ({ pid }, i) =>
+        `${programs[i]!.name} ${(await memoryOf(pid) / MiB).toFixed(0)} MiB`
+      ),
     );
     memories.push(`- ${name}: ${used.join(", ")}`);
     for (const server of servers) await server[Symbol.asyncDispose]();
@@ -247,9 +244,9 @@ async function timeMain(): Promise<void> {
 async function measureIdle(): Promise<void> {
   await using server = await startEchoServer();
   closeAll(await open(server, 100)); // the first ones load code
-  const before = memory(server.pid);
+  const before = await memoryOf(server.pid);
   const peers = await open(server, 10_000);
-  const each = (memory(server.pid) - before) / peers.length;
+  const each = (await memoryOf(server.pid) - before) / KiB / peers.length;
   closeAll(peers);
   console.log("\n## 10,000 idle connections\n");
   console.log(`- memory for each, in KiB: ${each.toFixed(1)}`);

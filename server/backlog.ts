@@ -5,8 +5,10 @@
  * @module
  */
 
+import { KiB, MiB } from "../shared/units.ts";
+
 /** Bytes that a waiting message takes in the runtime beyond its own bytes. */
-export const MESSAGE_OVERHEAD = 1024;
+export const MESSAGE_OVERHEAD = KiB;
 
 /**
  * A peer may use at most this share of the memory that is still free. This is
@@ -21,13 +23,13 @@ const SHARE = 1 / 4;
  * that reads each echo before it sends again is never cut off for messages of
  * up to 7 KiB. All peers together must fit into the memory with this.
  */
-const LEAST = 8 * 1024;
+const LEAST = 8 * KiB;
 
 /**
  * The size of a buffer that makes glibc keep freed memory, in bytes. See
  * {@linkcode keepFreedMemory}.
  */
-const LARGEST_KEPT = 31 * 1024 * 1024;
+const LARGEST_KEPT = 31 * MiB;
 
 /** The memory that all peers of a process share. */
 export class SharedMemory {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { KiB, MiB } from "../testing/units.ts";
+import { KiB, MiB } from "../shared/units.ts";
 import { Backlog, SharedMemory } from "./backlog.ts";
 
 /** Memory for one peer, so that 8 KiB are kept for it. */

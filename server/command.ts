@@ -8,6 +8,7 @@ import { parseFlags, parseSeconds, quote } from "../shared/arguments.ts";
 import { CommandError, run, UsageError } from "../shared/exit.ts";
 import { printable } from "../shared/printable.ts";
 import { onTooLongText } from "../shared/too_long_text.ts";
+import { MiB } from "../shared/units.ts";
 import type { SharedMemory } from "./backlog.ts";
 import type { Connections } from "./connections.ts";
 import { keepServing, type Service } from "./keep_serving.ts";
@@ -72,7 +73,6 @@ export function main(
     }
     if (values["reuse-port"]) checkReusePort();
     const drain = parseSeconds("--drain", values.drain, 0);
-    const MiB = 1024 * 1024;
     const maxMemory = MiB *
       parseWhole("--max-memory", values["max-memory"], 256, 1_048_576);
     const options = {

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { delay } from "../shared/delay.ts";
+import { MiB } from "../shared/units.ts";
+
 /**
  * Milliseconds that the open connections have to end when the server stops. With
  * much memory to free, the process takes half a second more to end.
@@ -33,8 +36,6 @@ const MANY = 100;
 
 /** Milliseconds between two looks at the memory. */
 const MEMORY_INTERVAL = 250;
-
-const MiB = 1024 * 1024;
 
 /** The exit code when the server must be started again. */
 const EXIT_RESTART = 3;
@@ -95,7 +96,10 @@ export function keepServing(
     return server;
   }
 
-  /** Handles the end of accept(). It has ended the server, but no connection. */
+  /**
+   * Handles the end of accept(). It has ended the server, but no connection,
+   * unless Deno took it for a wanted end.
+   */
   function recover(port: number, error?: Error): void {
     if (stopping) return;
     if (isAboutOneConnection(error)) return listenAgain(port);
@@ -161,7 +165,7 @@ export function keepServing(
     firstSignal = now;
     connections.refuse();
     while (connections.open > 0 && performance.now() - now < drain) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_INTERVAL));
+      await delay(DRAIN_INTERVAL);
     }
     stop(0);
   }

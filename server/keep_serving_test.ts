@@ -15,7 +15,7 @@ import {
 } from "../testing/raw.ts";
 import { test } from "../testing/tests.ts";
 import { delay } from "../testing/time.ts";
-import { KiB, MiB } from "../testing/units.ts";
+import { KiB, MiB } from "../shared/units.ts";
 
 /** On Windows, a process can only kill another, not ask it to stop. */
 const SIGNALS = { ignore: Deno.build.os === "windows" };

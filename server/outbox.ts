@@ -4,6 +4,8 @@
  * @module
  */
 
+import { delay } from "../shared/delay.ts";
+import { MiB } from "../shared/units.ts";
 import { Backlog, MESSAGE_OVERHEAD, type SharedMemory } from "./backlog.ts";
 
 /**
@@ -11,7 +13,7 @@ import { Backlog, MESSAGE_OVERHEAD, type SharedMemory } from "./backlog.ts";
  * closed at once: 128 MiB. Without this limit, a peer that keeps sending takes
  * all the time of the server.
  */
-const MAX_IGNORED_BYTES = 128 * 1024 * 1024;
+const MAX_IGNORED_BYTES = 128 * MiB;
 
 /** Milliseconds without a message after which a peer counts as quiet. */
 const QUIET = 200;
@@ -121,8 +123,4 @@ export class Outbox {
       if (performance.now() > end) return false;
     }
   }
-}
-
-function delay(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

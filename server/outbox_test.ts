@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FakeSocket } from "../testing/fake_socket.ts";
 import { test } from "../testing/tests.ts";
 import { delay } from "../testing/time.ts";
-import { KiB, MiB } from "../testing/units.ts";
+import { KiB, MiB } from "../shared/units.ts";
 import { SharedMemory } from "./backlog.ts";
 import { Outbox } from "./outbox.ts";
 

@@ -36,9 +36,9 @@ export class FakeSocket extends EventTarget {
     this.dispatchEvent(new CloseEvent("close", { wasClean }));
   }
 
-  /** Lets the peer read everything, and waits for so many calls of close(). */
-  async untilClosed(calls = 1): Promise<void> {
+  /** Lets the peer read everything, and waits for a call of close(). */
+  async untilClosed(): Promise<void> {
     this.bufferedAmount = 0;
-    while (this.closes.length < calls) await delay(10);
+    while (this.closes.length === 0) await delay(10);
   }
 }

@@ -30,10 +30,9 @@ export function bytes(...numbers: number[]): Uint8Array<ArrayBuffer> {
 /** Returns a request for `/` as it is on the wire. */
 export function encodeRequest(
   headers: [string, string][],
-  method = "GET",
 ): string {
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
-  return `${method} / HTTP/1.1\r\n${lines.join("")}\r\n`;
+  return `GET / HTTP/1.1\r\n${lines.join("")}\r\n`;
 }
 
 /** What a frame holds. */
@@ -91,12 +90,11 @@ export class RawPeer implements Disposable {
   static async request(
     port: number,
     headers: Record<string, string> | [string, string][] = HANDSHAKE,
-    method = "GET",
   ): Promise<RawPeer> {
     const peer = await RawPeer.connect(port);
     const fields = Array.isArray(headers) ? headers : Object.entries(headers);
     await peer.write(
-      encodeRequest([["Host", `127.0.0.1:${port}`], ...fields], method),
+      encodeRequest([["Host", `127.0.0.1:${port}`], ...fields]),
     );
     return peer;
   }

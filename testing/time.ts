@@ -4,10 +4,7 @@
  * @module
  */
 
-/** Resolves after so many milliseconds. */
-export function delay(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
+export { delay } from "../shared/delay.ts";
 
 /** Rejects if a promise is still pending after so many milliseconds. */
 export async function deadline<T>(

@@ -12,7 +12,7 @@ import {
   TEXT,
 } from "../raw.ts";
 import { test } from "../tests.ts";
-import { MiB } from "../units.ts";
+import { MiB } from "../../shared/units.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 
 const WINDOWS = { ignore: Deno.build.os === "windows" };

@@ -5,7 +5,7 @@
  */
 
 import { deadline } from "../time.ts";
-import { MiB } from "../units.ts";
+import { MiB } from "../../shared/units.ts";
 import { encodeFrame, type Frame, type RawPeer } from "../raw.ts";
 
 /** Returns the memory of a process, in bytes. */
@@ -16,10 +16,13 @@ export async function memoryOf(pid: number): Promise<number> {
   return Number(new TextDecoder().decode(stdout)) * 1024;
 }
 
-/** Returns as many copies of a frame as fit into 1 MiB. */
-export function batchOf(frame: Frame): Uint8Array<ArrayBuffer> {
+/** Returns so many copies of a frame that they take so many bytes, or more. */
+export function batchOf(
+  frame: Frame,
+  bytes: number = MiB,
+): Uint8Array<ArrayBuffer> {
   const one = encodeFrame(frame);
-  const count = Math.ceil(MiB / one.length);
+  const count = Math.ceil(bytes / one.length);
   const all = new Uint8Array(count * one.length);
   for (let i = 0; i < count; i++) all.set(one, i * one.length);
   return all;

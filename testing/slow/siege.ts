@@ -5,7 +5,7 @@ import { BINARY, CLOSE, encodeFrame, PING, RawPeer, TEXT } from "../raw.ts";
 import { test } from "../tests.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 import { delay } from "../time.ts";
-import { MiB } from "../units.ts";
+import { MiB } from "../../shared/units.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux", limit: 300 };
 
@@ -181,10 +181,7 @@ for (const [size, opcode] of [[60_000, BINARY], [5000, TEXT]] as const) {
       const payload = opcode === TEXT
         ? new TextEncoder().encode("\u20ac".repeat(size))
         : new Uint8Array(size);
-      const frame = encodeFrame({ opcode, payload });
-      const batch = new Uint8Array(
-        Array(Math.round(60_000 / payload.length)).fill([...frame]).flat(),
-      );
+      const batch = batchOf({ opcode, payload }, 60_000);
       let ended = false;
       server.ended.then(() => ended = true);
       const peers: RawPeer[] = [];
