@@ -160,14 +160,19 @@ export async function describeRefusal(
   // the status.
   const { sendSecondHandshake } = await import("./second_handshake.ts");
   const answer = await sendSecondHandshake(request, timeout);
-  const hide = (text?: string) =>
-    text && withoutSecrets(text, request.url, request.headers);
-  answer.body = hide(answer.body);
-  answer.location = hide(answer.location);
   if (!secure && answer.status !== status) {
     return describeHTTPAnswer(url, { status });
   }
-  if (answer.status !== undefined) return describeHTTPAnswer(url, answer);
+  if (answer.status !== undefined) {
+    const hide = (text?: string) =>
+      text && withoutSecrets(text, request.url, request.headers);
+    const { body, location } = answer;
+    return describeHTTPAnswer(url, {
+      ...answer,
+      body: hide(body),
+      location: hide(location),
+    });
+  }
   const { problem: second = "" } = answer;
   return describeNetwork(url, second) ?? describeNoAnswer(url, second);
 }

@@ -37,7 +37,7 @@ export function describeHTTPAnswer(url: string, answer: Answer): string {
   }
   const target = location === undefined ? "" : ` to ${shorten(location)}`;
   const reason = reasonIn(answer);
-  const hint = hintFor(url, answer) ?? hintAt(status, reason);
+  const hint = hintAboutTLS(url, answer) ?? hintFor(status, reason);
   return `The server answered HTTP ${status}${target} instead of 101` +
     (reason === "" ? "" : `: ${shorten(reason)}`) +
     (hint === undefined ? "" : ` (${hint})`);
@@ -55,7 +55,7 @@ function reasonIn({ type = "", body = "" }: Answer): string {
 }
 
 /** Returns the URL to try if the answer is that ws: should be wss:. */
-function hintFor(
+function hintAboutTLS(
   url: string,
   { status, location, body = "" }: Answer,
 ): string | undefined {
@@ -70,7 +70,8 @@ function hintFor(
   }
 }
 
-function hintAt(status = 0, reason: string): string | undefined {
+/** Returns what a status means, unless the reason contradicts it. */
+function hintFor(status = 0, reason: string): string | undefined {
   const hint = HINTS[status];
   // A server that gives its reason is there.
   return hint === NO_SERVER_BEHIND_PROXY && reason !== "" ? undefined : hint;

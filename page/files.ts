@@ -11,7 +11,7 @@ import headers from "../client/headers.ts" with { type: "text" };
 import refusal from "../client/refusal.ts" with { type: "text" };
 import watch from "../client/watch.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
-import { parseURL } from "../server/handshake.ts";
+import { pathOfPlainGet } from "../server/handshake.ts";
 import printable from "../shared/printable.ts" with { type: "text" };
 import token from "../shared/token.ts" with { type: "text" };
 import html from "./index.html" with { type: "text" };
@@ -64,14 +64,9 @@ const POLICY = [
  * @returns The answer, or undefined for any other request.
  */
 export function servePage(request: Request): Response | undefined {
-  const { method, headers } = request;
-  if (method !== "GET" && method !== "HEAD") return;
-  if (headers.has("upgrade")) return;
-  const file = FILES.get(parseURL(request)?.pathname ?? "");
+  const file = FILES.get(pathOfPlainGet(request) ?? "");
   if (file === undefined) return;
-  if (file.type === HTML && !headers.get("accept")?.includes("text/html")) {
-    return;
-  }
+  if (file.type === HTML && !acceptsHTML(request)) return;
   return new Response(file.body, {
     headers: {
       "content-type": file.type,
@@ -89,13 +84,18 @@ export function servePage(request: Request): Response | undefined {
  * answered. The status stays.
  */
 export function linkToPage(request: Request, response: Response): Response {
-  const { headers } = request;
-  if (response.status !== 426 || headers.has("upgrade")) return response;
-  if (!headers.get("accept")?.includes("text/html")) return response;
+  if (response.status !== 426 || request.headers.has("upgrade")) {
+    return response;
+  }
+  if (!acceptsHTML(request)) return response;
   const answer = new Response(LINK, response);
   answer.headers.set("content-type", HTML);
   answer.headers.set("content-security-policy", POLICY);
   return answer;
+}
+
+function acceptsHTML({ headers }: Request): boolean {
+  return headers.get("accept")?.includes("text/html") ?? false;
 }
 
 /**

@@ -16,10 +16,7 @@ export function answerHealthCheck(
   request: Request,
   connections: { isFull: boolean },
 ): Response | undefined {
-  const { method, headers } = request;
-  if (method !== "GET" && method !== "HEAD") return;
-  if (headers.has("upgrade")) return;
-  if (parseURL(request)?.pathname !== "/health") return;
+  if (pathOfPlainGet(request) !== "/health") return;
   return connections.isFull
     ? textResponse(503, "full or stopping")
     : textResponse(200, "ok");
@@ -82,10 +79,21 @@ export function refuse(request: Request): Response | undefined {
 }
 
 /**
+ * Returns the path of a GET or HEAD request that asks for no upgrade, and
+ * undefined for any other request.
+ */
+export function pathOfPlainGet(request: Request): string | undefined {
+  const { method, headers } = request;
+  if (method !== "GET" && method !== "HEAD") return;
+  if (headers.has("upgrade")) return;
+  return parseURL(request)?.pathname;
+}
+
+/**
  * Returns the URL of a request, or null if it is not valid. Deno makes it of the
  * Host header, in which there could be a path or a user name.
  */
-export function parseURL({ headers, url }: Request): URL | null {
+function parseURL({ headers, url }: Request): URL | null {
   const host = headers.get("host") ?? "";
   return /[/\\?#@]/.test(host) ? null : URL.parse(url);
 }
