@@ -60,11 +60,15 @@ test(
       const flood = writeAsLongAsRead(peer, batch, 2000);
       const times = await timeEchoes(server, flood);
       assert(await flood < 2000, "The server went on reading");
-      // A few echoes while the flood is taken in have no 99th percentile.
       const worst = times.at(-1)!;
       assert(worst < 2000, `The slowest of ${times.length} took ${worst} ms`);
-      const median = times[Math.floor(times.length / 2)]!;
-      assert(median < 250, `The median of ${times.length} is ${median} ms`);
+      // A flood of small messages is over after a few echoes, which have no 99th
+      // percentile.
+      if (size === 1000) {
+        assert(times.length > 1000, `${times.length} echoes`);
+        const p99 = times[Math.floor(times.length * 0.99)]!;
+        assert(p99 < 250, `p99 is ${p99} ms of ${times.length}`);
+      }
       const start = performance.now();
       server.kill("SIGTERM");
       assertEquals((await server.ended).code, 0);
