@@ -19,27 +19,31 @@ import {
   RawPeer,
   TEXT,
 } from "./testing/raw.ts";
-import { test } from "./testing/tests.ts";
+import { permitted } from "./testing/tests.ts";
 import { MiB } from "./shared/units.ts";
 
-test("handler() sends text back as text, and bytes as bytes", async () => {
-  await using server = serveHere(handler);
-  await using client = await connect(server.url);
-  for (
-    const message of [
-      "Hello!",
-      "",
-      "\u0000\u{1f600}",
-      bytes(1, 2, 3).buffer,
-      bytes().buffer,
-      bytes(0xff, 0xfe).buffer,
-    ]
-  ) {
-    assertEquals(await client.echo(message), message);
-  }
-});
+Deno.test(
+  "handler() sends text back as text, and bytes as bytes",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    await using client = await connect(server.url);
+    for (
+      const message of [
+        "Hello!",
+        "",
+        "\u0000\u{1f600}",
+        bytes(1, 2, 3).buffer,
+        bytes().buffer,
+        bytes(0xff, 0xfe).buffer,
+      ]
+    ) {
+      assertEquals(await client.echo(message), message);
+    }
+  },
+);
 
-test("handler() sends nothing of its own", async () => {
+Deno.test("handler() sends nothing of its own", permitted(), async () => {
   await using server = serveHere(handler);
   using peer = await RawPeer.open(server.port);
   await peer.send({ opcode: CLOSE, payload: bytes(0x03, 0xe8) });
@@ -48,19 +52,23 @@ test("handler() sends nothing of its own", async () => {
   assertEquals(await peer.drain(), 0);
 });
 
-test("handler() keeps the order of 10,000 messages, text and bytes", async () => {
-  await using server = serveHere(handler);
-  await using client = await connect(server.url);
-  const messages = Array.from(
-    { length: 10_000 },
-    (_, i): Message =>
-      i % 2 ? "€".repeat(i % 300) : new Uint8Array(i % 1000).fill(i).buffer,
-  );
-  for (const message of messages) client.socket.send(message);
-  for (const message of messages) assertEquals(await client.next(), message);
-});
+Deno.test(
+  "handler() keeps the order of 10,000 messages, text and bytes",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    await using client = await connect(server.url);
+    const messages = Array.from(
+      { length: 10_000 },
+      (_, i): Message =>
+        i % 2 ? "€".repeat(i % 300) : new Uint8Array(i % 1000).fill(i).buffer,
+    );
+    for (const message of messages) client.socket.send(message);
+    for (const message of messages) assertEquals(await client.next(), message);
+  },
+);
 
-test("handler() echoes a message of 16 MiB", async () => {
+Deno.test("handler() echoes a message of 16 MiB", permitted(), async () => {
   await using server = serveHere(handler);
   await using client = await connect(server.url);
   const message = Buffer.alloc(16 * MiB, "sixteen");
@@ -68,7 +76,7 @@ test("handler() echoes a message of 16 MiB", async () => {
   assert(message.equals(Buffer.from(echo)));
 });
 
-test("handler() serves 100 clients at a time", async () => {
+Deno.test("handler() serves 100 clients at a time", permitted(), async () => {
   await using server = serveHere(handler);
   await Promise.all(Array.from({ length: 100 }, async (_, i) => {
     await using client = await connect(server.url);
@@ -78,7 +86,7 @@ test("handler() serves 100 clients at a time", async () => {
   }));
 });
 
-test("handler() echoes on any path", async () => {
+Deno.test("handler() echoes on any path", permitted(), async () => {
   await using server = serveHere(handler);
   for (const path of ["", "a/b?c=d", "main.js"]) {
     await using client = await connect(server.url + path);
@@ -86,61 +94,75 @@ test("handler() echoes on any path", async () => {
   }
 });
 
-test("handler() chooses the first subprotocol that is offered", async () => {
-  await using server = serveHere(handler);
-  await using client = await connect(server.url, ["chat.v2", "Chat"]);
-  assertEquals(client.socket.protocol, "chat.v2");
+Deno.test(
+  "handler() chooses the first subprotocol that is offered",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    await using client = await connect(server.url, ["chat.v2", "Chat"]);
+    assertEquals(client.socket.protocol, "chat.v2");
 
-  for (
-    const [chosen, ...offers] of [
-      ["a", "a"],
-      ["a", "a, b"],
-      ["a", "a,b"],
-      ["a", " a \t,\t b"],
-      ["a", ", a,,b"],
-      ["a", "a", "b"],
-      ["!#$%&'*+-.^_`|~aZ09", "!#$%&'*+-.^_`|~aZ09,b"],
-    ]
-  ) {
-    const header = "Sec-WebSocket-Protocol";
-    using peer = await RawPeer.request(server.port, [
-      ...Object.entries(HANDSHAKE),
-      ...offers.map((offer): [string, string] => [header, offer]),
-    ]);
-    const head = await peer.readHead();
-    assertMatch(head, /^HTTP\/1.1 101 /);
-    assertMatch(
-      head,
-      /^sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/im,
+    for (
+      const [chosen, ...offers] of [
+        ["a", "a"],
+        ["a", "a, b"],
+        ["a", "a,b"],
+        ["a", " a \t,\t b"],
+        ["a", ", a,,b"],
+        ["a", "a", "b"],
+        ["!#$%&'*+-.^_`|~aZ09", "!#$%&'*+-.^_`|~aZ09,b"],
+      ]
+    ) {
+      const header = "Sec-WebSocket-Protocol";
+      using peer = await RawPeer.request(server.port, [
+        ...Object.entries(HANDSHAKE),
+        ...offers.map((offer): [string, string] => [header, offer]),
+      ]);
+      const head = await peer.readHead();
+      assertMatch(head, /^HTTP\/1.1 101 /);
+      assertMatch(
+        head,
+        /^sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/im,
+      );
+      assertEquals(
+        /^sec-websocket-protocol: (.*)\r$/im.exec(head)?.[1],
+        chosen,
+      );
+    }
+
+    using peer = await RawPeer.request(server.port);
+    assertEquals(
+      /^sec-websocket-protocol/im.test(await peer.readHead()),
+      false,
     );
-    assertEquals(/^sec-websocket-protocol: (.*)\r$/im.exec(head)?.[1], chosen);
-  }
+  },
+);
 
-  using peer = await RawPeer.request(server.port);
-  assertEquals(/^sec-websocket-protocol/im.test(await peer.readHead()), false);
-});
-
-test("handler() refuses a handshake that Deno does not upgrade, and lives on", async () => {
-  await using server = serveHere(handler);
-  await using bystander = await connect(server.url);
-  for (
-    const [status, ...lines] of [
-      [426, ["Upgrade", "h2c"], ["Upgrade", "websocket"]],
-      [426, ["Upgrade", "websocket"], ["Upgrade", "h2c"]],
-      [101, ["Upgrade", "websocket"], ["Connection", "keep-alive"]],
-      [400, ["Upgrade", "websocket"], ["Sec-WebSocket-Protocol", "\u00a0a"]],
-    ] as [number, ...[string, string][]][]
-  ) {
-    const headers = Object.entries(HANDSHAKE)
-      .filter(([name]) => name !== "Upgrade");
-    using peer = await RawPeer.request(server.port, [...lines, ...headers]);
-    assertMatch(await peer.readHead(), new RegExp(`^HTTP/1.1 ${status} `));
-  }
-  using peer = await RawPeer.connect(server.port);
-  await peer.write(encodeRequest(Object.entries(HANDSHAKE)));
-  assertMatch(await peer.readHead(), /^HTTP\/1.1 400 /);
-  assertEquals(await bystander.echo("Still there?"), "Still there?");
-});
+Deno.test(
+  "handler() refuses a handshake that Deno does not upgrade, and lives on",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    await using bystander = await connect(server.url);
+    for (
+      const [status, ...lines] of [
+        [426, ["Upgrade", "h2c"], ["Upgrade", "websocket"]],
+        [426, ["Upgrade", "websocket"], ["Upgrade", "h2c"]],
+        [101, ["Upgrade", "websocket"], ["Connection", "keep-alive"]],
+        [400, ["Upgrade", "websocket"], ["Sec-WebSocket-Protocol", "\u00a0a"]],
+      ] as [number, ...[string, string][]][]
+    ) {
+      const headers = Object.entries(HANDSHAKE)
+        .filter(([name]) => name !== "Upgrade");
+      using peer = await RawPeer.request(server.port, [...lines, ...headers]);
+      assertMatch(await peer.readHead(), new RegExp(`^HTTP/1.1 ${status} `));
+    }
+    using peer = await RawPeer.connect(server.port);
+    await peer.write(encodeRequest(Object.entries(HANDSHAKE)));
+    assertMatch(await peer.readHead(), /^HTTP\/1.1 400 /);
+    assertEquals(await bystander.echo("Still there?"), "Still there?");
+  },
+);
 
 /** What breaks the protocol. Each ends its own connection and no other. */
 const HOSTILE: Record<string, (Partial<Frame> | Uint8Array<ArrayBuffer>)[]> = {
@@ -182,86 +204,102 @@ const HOSTILE: Record<string, (Partial<Frame> | Uint8Array<ArrayBuffer>)[]> = {
   ],
 };
 
-test("echo_server.ts outlives every frame that breaks the protocol", async () => {
-  await using server = await startEchoServer();
-  await using bystander = await connect(server.url);
-  for (const [name, frames] of Object.entries(HOSTILE)) {
-    using peer = await RawPeer.open(server.port);
-    for (const frame of frames) {
-      if (frame instanceof Uint8Array) await peer.write(frame);
-      else await peer.send({ opcode: TEXT, payload: bytes(65), ...frame });
+Deno.test(
+  "echo_server.ts outlives every frame that breaks the protocol",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer();
+    await using bystander = await connect(server.url);
+    for (const [name, frames] of Object.entries(HOSTILE)) {
+      using peer = await RawPeer.open(server.port);
+      for (const frame of frames) {
+        if (frame instanceof Uint8Array) await peer.write(frame);
+        else await peer.send({ opcode: TEXT, payload: bytes(65), ...frame });
+      }
+      await peer.drain();
+      await using client = await connect(server.url);
+      assertEquals(await client.echo(name), name);
+      assertEquals(await bystander.echo(name), name);
     }
-    await peer.drain();
+  },
+);
+
+Deno.test(
+  "echo_server.ts answers pings, also between the fragments of a message",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer();
+    using peer = await RawPeer.open(server.port);
+    await peer.send({ opcode: BINARY, payload: bytes(1), fin: false });
+    await peer.send({ opcode: PING, payload: bytes(2) });
+    await peer.send({ opcode: CONTINUATION, payload: bytes(3) });
+    assertEquals(
+      await peer.readFrame(),
+      { opcode: PONG, payload: bytes(2), fin: true },
+    );
+    assertEquals(
+      await peer.readFrame(),
+      { opcode: BINARY, payload: bytes(1, 3), fin: true },
+    );
+  },
+);
+
+Deno.test(
+  "echo_server.ts outlives garbage, and half of a handshake",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer();
+    const handshake = encodeRequest(
+      Object.entries({ Host: "a", ...HANDSHAKE }),
+    );
+    const noise = crypto.getRandomValues(new Uint8Array(1000));
+    noise[0] = 0; // no method begins with it
+    const hello = bytes(0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc);
+    for (const garbage of [noise, hello, "GET /\r\n\r\n", "\r\n\r\n\0"]) {
+      using peer = await RawPeer.connect(server.port);
+      await peer.write(garbage);
+      await peer.drain();
+    }
+    using half = await RawPeer.connect(server.port);
+    await half.write(handshake.slice(0, -9));
+    for (const end of [0, 1, 50, handshake.length - 1, handshake.length]) {
+      using peer = await RawPeer.connect(server.port);
+      await peer.write(handshake.slice(0, end));
+    }
+    using slow = await RawPeer.connect(server.port);
+    for (const character of handshake) await slow.write(character);
+    assertMatch(await slow.readHead(), /^HTTP\/1.1 101 /);
+    await slow.send({ opcode: TEXT, payload: bytes(65) });
+    assertEquals((await slow.readFrame()).payload, bytes(65));
     await using client = await connect(server.url);
-    assertEquals(await client.echo(name), name);
-    assertEquals(await bystander.echo(name), name);
-  }
-});
+    assertEquals(await client.echo("Hello!"), "Hello!");
+  },
+);
 
-test("echo_server.ts answers pings, also between the fragments of a message", async () => {
-  await using server = await startEchoServer();
-  using peer = await RawPeer.open(server.port);
-  await peer.send({ opcode: BINARY, payload: bytes(1), fin: false });
-  await peer.send({ opcode: PING, payload: bytes(2) });
-  await peer.send({ opcode: CONTINUATION, payload: bytes(3) });
-  assertEquals(
-    await peer.readFrame(),
-    { opcode: PONG, payload: bytes(2), fin: true },
-  );
-  assertEquals(
-    await peer.readFrame(),
-    { opcode: BINARY, payload: bytes(1, 3), fin: true },
-  );
-});
-
-test("echo_server.ts outlives garbage, and half of a handshake", async () => {
-  await using server = await startEchoServer();
-  const handshake = encodeRequest(
-    Object.entries({ Host: "a", ...HANDSHAKE }),
-  );
-  const noise = crypto.getRandomValues(new Uint8Array(1000));
-  noise[0] = 0; // no method begins with it
-  const hello = bytes(0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc);
-  for (const garbage of [noise, hello, "GET /\r\n\r\n", "\r\n\r\n\0"]) {
-    using peer = await RawPeer.connect(server.port);
-    await peer.write(garbage);
-    await peer.drain();
-  }
-  using half = await RawPeer.connect(server.port);
-  await half.write(handshake.slice(0, -9));
-  for (const end of [0, 1, 50, handshake.length - 1, handshake.length]) {
-    using peer = await RawPeer.connect(server.port);
-    await peer.write(handshake.slice(0, end));
-  }
-  using slow = await RawPeer.connect(server.port);
-  for (const character of handshake) await slow.write(character);
-  assertMatch(await slow.readHead(), /^HTTP\/1.1 101 /);
-  await slow.send({ opcode: TEXT, payload: bytes(65) });
-  assertEquals((await slow.readFrame()).payload, bytes(65));
-  await using client = await connect(server.url);
-  assertEquals(await client.echo("Hello!"), "Hello!");
-});
-
-test("echo_server.ts outlives connections that end in the middle of anything", async () => {
-  await using server = await startEchoServer();
-  await using bystander = await connect(server.url);
-  const frame = encodeFrame({
-    opcode: BINARY,
-    payload: new Uint8Array(70_000),
-  });
-  for (let i = 0; i < 1000; i++) {
-    using peer = await RawPeer.request(server.port);
-    if (i % 4 === 0) continue;
-    await peer.readHead();
-    if (i % 4 === 1) continue;
-    await peer.write(frame.subarray(0, i * 69));
-    // With an echo unread, the end is a reset.
-    if (i % 4 === 2) await peer.write(frame);
-  }
-  assertEquals(await bystander.echo("Still there?"), "Still there?");
-  await using client = await connect(server.url);
-  assertEquals(await client.echo("Hello!"), "Hello!");
-});
+Deno.test(
+  "echo_server.ts outlives connections that end in the middle of anything",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer();
+    await using bystander = await connect(server.url);
+    const frame = encodeFrame({
+      opcode: BINARY,
+      payload: new Uint8Array(70_000),
+    });
+    for (let i = 0; i < 1000; i++) {
+      using peer = await RawPeer.request(server.port);
+      if (i % 4 === 0) continue;
+      await peer.readHead();
+      if (i % 4 === 1) continue;
+      await peer.write(frame.subarray(0, i * 69));
+      // With an echo unread, the end is a reset.
+      if (i % 4 === 2) await peer.write(frame);
+    }
+    assertEquals(await bystander.echo("Still there?"), "Still there?");
+    await using client = await connect(server.url);
+    assertEquals(await client.echo("Hello!"), "Hello!");
+  },
+);
 
 /** Lets handler() upgrade requests to fake sockets. */
 function stubUpgrade():
@@ -289,7 +327,7 @@ function stubUpgrade():
   };
 }
 
-test("handler() answers 503 when 10,000 connections are open", async () => {
+Deno.test("handler() answers 503 when 10,000 connections are open", async () => {
   using server = stubUpgrade();
   const health = () => handler(new Request("http://a/health"));
   for (let i = 0; i < MAX_CONNECTIONS; i++) {
@@ -307,62 +345,74 @@ test("handler() answers 503 when 10,000 connections are open", async () => {
   server.sockets[0]!.end();
   assertEquals(server.ask().status, 200);
   assertEquals(health().status, 200);
-}, { permissions: false });
-
-test("handler() answers a health check, and echoes on its path", async () => {
-  await using server = serveHere(handler);
-  const url = `${server.url}health`;
-  for (const method of ["GET", "HEAD"]) {
-    const response = await fetch(url.replace("ws", "http"), { method });
-    assertEquals(response.status, 200);
-    assertEquals(await response.text(), method === "GET" ? "ok\n" : "");
-  }
-  await using client = await connect(url);
-  assertEquals(await client.echo("Hello!"), "Hello!");
 });
 
-test("handler() is not held up by a header of 50 kB of spaces", async () => {
-  await using server = serveHere(handler);
-  await using bystander = await connect(server.url);
-  const start = performance.now();
-  for (let i = 0; i < 5; i++) {
-    const spaces = " ".repeat(50_000);
-    using peer = await RawPeer.request(server.port, {
-      ...HANDSHAKE,
-      Connection: `a${spaces}b`,
-    });
-    assertMatch(await peer.readHead(), /^HTTP\/1.1 426 /);
-    assertEquals(await bystander.echo(`${i}`), `${i}`);
-  }
-  const time = performance.now() - start;
-  assert(time < 2000, `It took ${time} ms`);
-});
+Deno.test(
+  "handler() answers a health check, and echoes on its path",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    const url = `${server.url}health`;
+    for (const method of ["GET", "HEAD"]) {
+      const response = await fetch(url.replace("ws", "http"), { method });
+      assertEquals(response.status, 200);
+      assertEquals(await response.text(), method === "GET" ? "ok\n" : "");
+    }
+    await using client = await connect(url);
+    assertEquals(await client.echo("Hello!"), "Hello!");
+  },
+);
 
-test("handler() closes with 1008 for a peer that does not read, and for no other", async () => {
-  await using server = serveHere(handler);
-  await using bystander = await connect(server.url);
-  using peer = await RawPeer.open(server.port);
-  const payload = new Uint8Array(MiB);
-  const frame = encodeFrame({ opcode: BINARY, payload });
-  for (let i = 0; i < 150; i++) {
-    await peer.write(frame);
-    assertEquals(await bystander.echo(`${i}`), `${i}`);
-  }
-  let echoed = 0;
-  let last = await peer.readFrame();
-  for (; last.opcode === BINARY; last = await peer.readFrame()) {
-    assertEquals(last.payload.length, payload.length);
-    echoed++;
-  }
-  assertEquals(last.opcode, CLOSE);
-  assertEquals(last.payload.slice(0, 2), bytes(1008 >> 8, 1008 & 0xff));
-  const reason = new TextDecoder().decode(last.payload.slice(2));
-  assertEquals(reason, "Too many echoes were not read");
-  // What the kernel holds was read, as far as the server can see.
-  assert(echoed > 86 && echoed < 150, `${echoed} echoes`);
-});
+Deno.test(
+  "handler() is not held up by a header of 50 kB of spaces",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    await using bystander = await connect(server.url);
+    const start = performance.now();
+    for (let i = 0; i < 5; i++) {
+      const spaces = " ".repeat(50_000);
+      using peer = await RawPeer.request(server.port, {
+        ...HANDSHAKE,
+        Connection: `a${spaces}b`,
+      });
+      assertMatch(await peer.readHead(), /^HTTP\/1.1 426 /);
+      assertEquals(await bystander.echo(`${i}`), `${i}`);
+    }
+    const time = performance.now() - start;
+    assert(time < 2000, `It took ${time} ms`);
+  },
+);
 
-test("handler() finds dead peers with pings", async () => {
+Deno.test(
+  "handler() closes with 1008 for a peer that does not read, and for no other",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    await using bystander = await connect(server.url);
+    using peer = await RawPeer.open(server.port);
+    const payload = new Uint8Array(MiB);
+    const frame = encodeFrame({ opcode: BINARY, payload });
+    for (let i = 0; i < 150; i++) {
+      await peer.write(frame);
+      assertEquals(await bystander.echo(`${i}`), `${i}`);
+    }
+    let echoed = 0;
+    let last = await peer.readFrame();
+    for (; last.opcode === BINARY; last = await peer.readFrame()) {
+      assertEquals(last.payload.length, payload.length);
+      echoed++;
+    }
+    assertEquals(last.opcode, CLOSE);
+    assertEquals(last.payload.slice(0, 2), bytes(1008 >> 8, 1008 & 0xff));
+    const reason = new TextDecoder().decode(last.payload.slice(2));
+    assertEquals(reason, "Too many echoes were not read");
+    // What the kernel holds was read, as far as the server can see.
+    assert(echoed > 86 && echoed < 150, `${echoed} echoes`);
+  },
+);
+
+Deno.test("handler() finds dead peers with pings", permitted(), async () => {
   const { upgradeWebSocket } = Deno;
   let idleTimeout: number | undefined;
   using _upgrade = stub(Deno, "upgradeWebSocket", (request, options) => {

@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import { test } from "../testing/tests.ts";
 import {
   ConversationError,
   describeClose,
@@ -91,7 +90,7 @@ Deno.test("describeWrongChoice() wants an offered subprotocol and no extension",
 
 const PREFIX = "NetworkError: failed to connect to WebSocket: ";
 
-test("describeRefusal() says what Deno's messages mean", async () => {
+Deno.test("describeRefusal() says what Deno's messages mean", async () => {
   const certificate = "The server's TLS certificate";
   for (
     const [url, message, expected] of [
@@ -195,9 +194,9 @@ test("describeRefusal() says what Deno's messages mean", async () => {
     const request = { url, protocols: [] };
     assertEquals(await describeRefusal(request, text, 1000), expected);
   }
-}, { permissions: false });
+});
 
-test("describeRefusal() shows no message of other runtimes", async () => {
+Deno.test("describeRefusal() shows no message of other runtimes", async () => {
   const { Deno } = globalThis;
   Reflect.deleteProperty(globalThis, "Deno");
   try {
@@ -209,7 +208,7 @@ test("describeRefusal() shows no message of other runtimes", async () => {
   } finally {
     Object.assign(globalThis, { Deno });
   }
-}, { permissions: false });
+});
 
 Deno.test("ConversationError shows the URL without credentials", () => {
   const { message, name } = new ConversationError(

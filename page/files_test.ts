@@ -6,7 +6,7 @@ import {
 } from "@std/assert";
 import { converse } from "../main.ts";
 import { startEchoServer } from "../testing/processes.ts";
-import { test } from "../testing/tests.ts";
+import { permitted } from "../testing/tests.ts";
 import html from "./index.html" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
 import { linkToPage, servePage } from "./files.ts";
@@ -106,29 +106,33 @@ Deno.test("linkToPage() gives browsers on other paths a link, with the status", 
   ) assertEquals(ask(init, response), response);
 });
 
-test("echo_server.ts serves the page, HEAD included, and still echoes", async () => {
-  await using server = await startEchoServer();
-  const url = server.url.replace("ws", "http");
+Deno.test(
+  "echo_server.ts serves the page, HEAD included, and still echoes",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer();
+    const url = server.url.replace("ws", "http");
 
-  const page = await fetch(url, { headers: HTML });
-  assertEquals(page.status, 200);
-  assertEquals(await page.text(), html);
+    const page = await fetch(url, { headers: HTML });
+    assertEquals(page.status, 200);
+    assertEquals(await page.text(), html);
 
-  const head = await fetch(url, { method: "HEAD", headers: HTML });
-  assertEquals(head.status, 200);
-  assertEquals(await head.text(), "");
-  assertEquals(
-    Number(head.headers.get("content-length")),
-    new TextEncoder().encode(html).length,
-  );
+    const head = await fetch(url, { method: "HEAD", headers: HTML });
+    assertEquals(head.status, 200);
+    assertEquals(await head.text(), "");
+    assertEquals(
+      Number(head.headers.get("content-length")),
+      new TextEncoder().encode(html).length,
+    );
 
-  const other = await fetch(`${url}any/path`, { headers: HTML });
-  assertEquals(other.status, 426);
-  assertStringIncludes(await other.text(), '<a href="/">');
+    const other = await fetch(`${url}any/path`, { headers: HTML });
+    assertEquals(other.status, 426);
+    assertStringIncludes(await other.text(), '<a href="/">');
 
-  const plain = await fetch(url);
-  assertEquals(plain.status, 426);
-  assertStringIncludes(await plain.text(), server.url);
+    const plain = await fetch(url);
+    assertEquals(plain.status, 426);
+    assertStringIncludes(await plain.text(), server.url);
 
-  await converse(server.url, { pause: 0, log() {} });
-});
+    await converse(server.url, { pause: 0, log() {} });
+  },
+);

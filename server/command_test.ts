@@ -7,20 +7,24 @@ import {
   startEchoServer,
   TLS,
 } from "../testing/processes.ts";
-import { test } from "../testing/tests.ts";
+import { permitted } from "../testing/tests.ts";
 
-test("echo_server.ts prints where it listens, and what to try", async () => {
-  await using server = await startEchoServer();
-  assertEquals(
-    server.line,
-    `Listening on ${server.url} (try: deno run --allow-net main.ts ${server.url}, or open ${
-      server.url.replace("ws", "http")
-    })`,
-  );
-  assertMatch(server.url, /^ws:\/\/127\.0\.0\.1:[1-9]\d*\/$/);
-});
+Deno.test(
+  "echo_server.ts prints where it listens, and what to try",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer();
+    assertEquals(
+      server.line,
+      `Listening on ${server.url} (try: deno run --allow-net main.ts ${server.url}, or open ${
+        server.url.replace("ws", "http")
+      })`,
+    );
+    assertMatch(server.url, /^ws:\/\/127\.0\.0\.1:[1-9]\d*\/$/);
+  },
+);
 
-test("echo_server.ts --hostname listens there", async () => {
+Deno.test("echo_server.ts --hostname listens there", permitted(), async () => {
   const all = "and on all other addresses of this machine";
   for (
     const [hostname, origin, listensOnAll] of [
@@ -41,30 +45,41 @@ test("echo_server.ts --hostname listens there", async () => {
   }
 });
 
-test("echo_server.ts --help prints its usage, and does nothing else", async () => {
-  for (const flag of ["--help", "-h"]) {
-    const { code, stdout, stderr } = await deno(
-      ...["run", "echo_server.ts", flag, "--port", "x"],
-    );
-    assertStringIncludes(stdout, "Usage: deno run --allow-net echo_server.ts");
-    assertEquals(stderr, "");
-    assertEquals(code, 0);
-  }
-});
+Deno.test(
+  "echo_server.ts --help prints its usage, and does nothing else",
+  permitted(),
+  async () => {
+    for (const flag of ["--help", "-h"]) {
+      const { code, stdout, stderr } = await deno(
+        ...["run", "echo_server.ts", flag, "--port", "x"],
+      );
+      assertStringIncludes(
+        stdout,
+        "Usage: deno run --allow-net echo_server.ts",
+      );
+      assertEquals(stderr, "");
+      assertEquals(code, 0);
+    }
+  },
+);
 
-test("echo_server.ts says when its port is in use", async () => {
-  await using server = await startEchoServer();
-  const port = `${server.port}`;
-  const { code, stdout, stderr } = await deno(
-    ...["run", "--allow-net", "echo_server.ts", "--port", port],
-  );
-  assertEquals(stdout, "");
-  assertEquals(
-    stderr,
-    `Cannot listen on "127.0.0.1" port ${port}: it is in use (choose another with --port, 0 picks a free one)\n`,
-  );
-  assertEquals(code, 1);
-});
+Deno.test(
+  "echo_server.ts says when its port is in use",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer();
+    const port = `${server.port}`;
+    const { code, stdout, stderr } = await deno(
+      ...["run", "--allow-net", "echo_server.ts", "--port", port],
+    );
+    assertEquals(stdout, "");
+    assertEquals(
+      stderr,
+      `Cannot listen on "127.0.0.1" port ${port}: it is in use (choose another with --port, 0 picks a free one)\n`,
+    );
+    assertEquals(code, 1);
+  },
+);
 
 const PEM = [
   `${CERTIFICATES}/localhost.pem`,
@@ -115,41 +130,54 @@ for (
     [["--cert", PEM[0], "--key", PEM[0]], "Cannot use --cert with --key", 1],
   ] as [string[], string, number?][]
 ) {
-  test(`echo_server.ts ${args.join(" ")} is one line of error`, async () => {
-    const { code, stdout, stderr } = await deno(
-      ...["run", "--allow-net", "--allow-read", "echo_server.ts", ...args],
-    );
-    assertEquals(stdout, "");
-    assertStringIncludes(stderr, words);
-    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
-    assertEquals(code, wanted);
-  });
+  Deno.test(
+    `echo_server.ts ${args.join(" ")} is one line of error`,
+    permitted(),
+    async () => {
+      const { code, stdout, stderr } = await deno(
+        ...["run", "--allow-net", "--allow-read", "echo_server.ts", ...args],
+      );
+      assertEquals(stdout, "");
+      assertStringIncludes(stderr, words);
+      assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+      assertEquals(code, wanted);
+    },
+  );
 }
 
-test("echo_server.ts prints where it listens with TLS", async () => {
-  await using server = await startEchoServer(...TLS);
-  assertEquals(
-    server.line,
-    `Listening on ${server.url} (open ${server.url.replace("wss", "https")})`,
-  );
-});
+Deno.test(
+  "echo_server.ts prints where it listens with TLS",
+  permitted(),
+  async () => {
+    await using server = await startEchoServer(...TLS);
+    assertEquals(
+      server.line,
+      `Listening on ${server.url} (open ${server.url.replace("wss", "https")})`,
+    );
+  },
+);
 
-test("echo_server.ts says in one line which permission is missing", async () => {
-  for (
-    const [flag, ...args] of [
-      ["--allow-net", "echo_server.ts"],
-      ["--allow-read", "--allow-net", "echo_server.ts", ...TLS],
-    ]
-  ) {
-    const { code, stderr } = await deno("run", ...args);
-    assertStringIncludes(stderr, `run again with the ${flag} flag`);
-    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
-    assertEquals(code, 1);
-  }
-});
+Deno.test(
+  "echo_server.ts says in one line which permission is missing",
+  permitted(),
+  async () => {
+    for (
+      const [flag, ...args] of [
+        ["--allow-net", "echo_server.ts"],
+        ["--allow-read", "--allow-net", "echo_server.ts", ...TLS],
+      ]
+    ) {
+      const { code, stderr } = await deno("run", ...args);
+      assertStringIncludes(stderr, `run again with the ${flag} flag`);
+      assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+      assertEquals(code, 1);
+    }
+  },
+);
 
-test(
+Deno.test(
   "echo_server.ts says in one line that it cannot write its output",
+  permitted({ ignore: Deno.build.os !== "linux" }),
   async () => {
     const { code, stderr } = await runToEnd("sh", [
       ...["-c", 'exec "$0" run --allow-net echo_server.ts --port 0 >/dev/full'],
@@ -161,5 +189,4 @@ test(
     );
     assertEquals(code, 1);
   },
-  { ignore: Deno.build.os !== "linux" }, // only Linux has /dev/full
 );

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { FakeSocket } from "../testing/fake_socket.ts";
-import { test } from "../testing/tests.ts";
 import { SharedMemory } from "./backlog.ts";
 import { Connections } from "./connections.ts";
 import { Outbox } from "./outbox.ts";
@@ -49,25 +48,21 @@ Deno.test("Connections accepts no more when it refuses", () => {
   assertEquals(socket.closes, []);
 });
 
-test(
-  "close() closes all with 1001, also those that open meanwhile",
-  async () => {
-    const connections = new Connections(2);
-    const first = add(connections);
-    const second = add(connections);
-    first.open();
-    let done = false;
-    const closed = connections.close().then(() => done = true);
-    assertEquals(connections.isFull, true);
-    second.open();
-    for (const socket of [first, second]) {
-      await socket.untilClosed();
-      assertEquals(socket.closes, [[1001, "Server shutting down"]]);
-    }
-    assertEquals(done, false);
-    first.end();
-    await closed;
-    second.end();
-  },
-  { permissions: false },
-);
+Deno.test("close() closes all with 1001, also those that open meanwhile", async () => {
+  const connections = new Connections(2);
+  const first = add(connections);
+  const second = add(connections);
+  first.open();
+  let done = false;
+  const closed = connections.close().then(() => done = true);
+  assertEquals(connections.isFull, true);
+  second.open();
+  for (const socket of [first, second]) {
+    await socket.untilClosed();
+    assertEquals(socket.closes, [[1001, "Server shutting down"]]);
+  }
+  assertEquals(done, false);
+  first.end();
+  await closed;
+  second.end();
+});

@@ -13,22 +13,23 @@ import {
   RawPeer,
   resetHandshake,
 } from "../testing/raw.ts";
-import { test } from "../testing/tests.ts";
-import { delay } from "../testing/time.ts";
+import { permitted } from "../testing/tests.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { KiB, MiB } from "../shared/units.ts";
 
 /** On Windows, a process can only kill another, not ask it to stop. */
-const SIGNALS = { ignore: Deno.build.os === "windows" };
+const SIGNALS = permitted({ ignore: Deno.build.os === "windows" });
 
 /** Only Linux shares a port among processes. */
-const SHARED_PORT = { ignore: Deno.build.os !== "linux" };
+const SHARED_PORT = permitted({ ignore: Deno.build.os !== "linux" });
 
 /** Windows has no ulimit, and on macOS Deno raises the limit when it starts. */
-const ULIMIT = { ignore: Deno.build.os !== "linux" };
+const ULIMIT = permitted({ ignore: Deno.build.os !== "linux" });
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  test(
+  Deno.test(
     `echo_server.ts stops on ${signal}, and every client gets 1001`,
+    SIGNALS,
     async () => {
       await using server = await startEchoServer();
       const clients = await Promise.all(
@@ -47,31 +48,34 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       const time = performance.now() - start;
       assert(time < 1000, `It took ${time} ms`);
     },
-    SIGNALS,
   );
 }
 
-test("echo_server.ts delivers what is queued before it stops", async () => {
-  await using server = await startEchoServer();
-  using peer = await RawPeer.open(server.port);
-  const payload = new Uint8Array(64 * KiB);
-  const frame = encodeFrame({ opcode: BINARY, payload });
-  const count = 200;
-  for (let i = 0; i < count; i++) await peer.write(frame);
-  await using bystander = await connect(server.url);
-  server.kill("SIGTERM");
-  assertEquals((await bystander.closed).code, 1001);
-  // It is about to stop. Messages that still come do no harm.
-  for (let i = 0; i < 5; i++) await peer.write(frame);
-  let echoed = 0;
-  let last = await peer.readFrame();
-  for (; last.opcode === BINARY; last = await peer.readFrame()) echoed++;
-  assert(echoed >= count, `${echoed} echoes`);
-  assertEquals(last.opcode, CLOSE);
-  assertEquals(last.payload.slice(0, 2), bytes(1001 >> 8, 1001 & 0xff));
-  await peer.send({ opcode: CLOSE, payload: last.payload });
-  assertEquals((await server.ended).code, 0);
-}, SIGNALS);
+Deno.test(
+  "echo_server.ts delivers what is queued before it stops",
+  SIGNALS,
+  async () => {
+    await using server = await startEchoServer();
+    using peer = await RawPeer.open(server.port);
+    const payload = new Uint8Array(64 * KiB);
+    const frame = encodeFrame({ opcode: BINARY, payload });
+    const count = 200;
+    for (let i = 0; i < count; i++) await peer.write(frame);
+    await using bystander = await connect(server.url);
+    server.kill("SIGTERM");
+    assertEquals((await bystander.closed).code, 1001);
+    // It is about to stop. Messages that still come do no harm.
+    for (let i = 0; i < 5; i++) await peer.write(frame);
+    let echoed = 0;
+    let last = await peer.readFrame();
+    for (; last.opcode === BINARY; last = await peer.readFrame()) echoed++;
+    assert(echoed >= count, `${echoed} echoes`);
+    assertEquals(last.opcode, CLOSE);
+    assertEquals(last.payload.slice(0, 2), bytes(1001 >> 8, 1001 & 0xff));
+    await peer.send({ opcode: CLOSE, payload: last.payload });
+    assertEquals((await server.ended).code, 0);
+  },
+);
 
 /** Opens a connection whose echoes fill more than the kernel's buffers. */
 async function openStalled(port: number): Promise<RawPeer> {
@@ -81,34 +85,42 @@ async function openStalled(port: number): Promise<RawPeer> {
   return peer;
 }
 
-test("echo_server.ts is not held up by a peer that never reads", async () => {
-  await using server = await startEchoServer();
-  using _stalled = await openStalled(server.port);
-  await using client = await connect(server.url);
-  const start = performance.now();
-  server.kill("SIGTERM");
-  assertEquals((await client.closed).code, 1001);
-  assertEquals((await server.ended).code, 0);
-  const time = performance.now() - start;
-  assert(time > 2400 && time < 4000, `It took ${time} ms`);
-}, SIGNALS);
+Deno.test(
+  "echo_server.ts is not held up by a peer that never reads",
+  SIGNALS,
+  async () => {
+    await using server = await startEchoServer();
+    using _stalled = await openStalled(server.port);
+    await using client = await connect(server.url);
+    const start = performance.now();
+    server.kill("SIGTERM");
+    assertEquals((await client.closed).code, 1001);
+    assertEquals((await server.ended).code, 0);
+    const time = performance.now() - start;
+    assert(time > 2400 && time < 4000, `It took ${time} ms`);
+  },
+);
 
-test("echo_server.ts takes further signals as the first", async () => {
-  await using server = await startEchoServer();
-  using stalled = await openStalled(server.port);
-  await using client = await connect(server.url);
-  server.kill("SIGINT");
-  // The first has arrived when this comes, and the server waits for a peer.
-  assertEquals((await client.closed).code, 1001);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    server.kill(signal);
-    const response = await fetch(server.url.replace("ws", "http"));
-    assertEquals(response.status, 426);
-    await response.body?.cancel();
-  }
-  stalled[Symbol.dispose]();
-  assertEquals((await server.ended).code, 0);
-}, SIGNALS);
+Deno.test(
+  "echo_server.ts takes further signals as the first",
+  SIGNALS,
+  async () => {
+    await using server = await startEchoServer();
+    using stalled = await openStalled(server.port);
+    await using client = await connect(server.url);
+    server.kill("SIGINT");
+    // The first has arrived when this comes, and the server waits for a peer.
+    assertEquals((await client.closed).code, 1001);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      server.kill(signal);
+      const response = await fetch(server.url.replace("ws", "http"));
+      assertEquals(response.status, 426);
+      await response.body?.cancel();
+    }
+    stalled[Symbol.dispose]();
+    assertEquals((await server.ended).code, 0);
+  },
+);
 
 /** Waits until a server refuses newcomers. */
 async function untilRefused(server: ServerProcess): Promise<void> {
@@ -118,8 +130,9 @@ async function untilRefused(server: ServerProcess): Promise<void> {
   }
 }
 
-test(
+Deno.test(
   "echo_server.ts --drain lets conversations end, and refuses new ones",
+  SIGNALS,
   async () => {
     await using server = await startEchoServer("--drain", "30");
     const health = async () => {
@@ -146,11 +159,11 @@ test(
     const time = performance.now() - start;
     assert(time < 6000, `It took ${time} ms`);
   },
-  SIGNALS,
 );
 
-test(
+Deno.test(
   "echo_server.ts --drain closes the rest when the time is over",
+  SIGNALS,
   async () => {
     await using server = await startEchoServer("--drain", "1");
     await using client = await connect(server.url);
@@ -161,11 +174,11 @@ test(
     assert(time >= 999 && time < 2500, `It took ${time} ms`);
     assertEquals((await server.ended).code, 0);
   },
-  SIGNALS,
 );
 
-test(
+Deno.test(
   "echo_server.ts ends --drain with a second signal, but not with its echo",
+  SIGNALS,
   async () => {
     await using server = await startEchoServer("--drain", "30");
     await using client = await connect(server.url);
@@ -181,12 +194,12 @@ test(
     const time = performance.now() - start;
     assert(time < 2000, `It took ${time} ms`);
   },
-  SIGNALS,
 );
 
 for (const inFlight of [1, 8, 64]) {
-  test(
+  Deno.test(
     `echo_server.ts closes clients with ${inFlight} messages in flight with 1001`,
+    SIGNALS,
     async () => {
       await using server = await startEchoServer();
       const closes = await Promise.all(Array.from({ length: 20 }, async () => {
@@ -205,22 +218,26 @@ for (const inFlight of [1, 8, 64]) {
       }
       assertEquals((await server.ended).code, 0);
     },
-    SIGNALS,
   );
 }
 
-test("echo_server.ts refuses handshakes while it stops", async () => {
-  await using server = await startEchoServer();
-  using _stalled = await openStalled(server.port);
-  await using client = await connect(server.url);
-  server.kill("SIGTERM");
-  await client.closed;
-  using peer = await RawPeer.request(server.port);
-  assertMatch(await peer.readHead(), /^HTTP\/1.1 503 /);
-}, SIGNALS);
+Deno.test(
+  "echo_server.ts refuses handshakes while it stops",
+  SIGNALS,
+  async () => {
+    await using server = await startEchoServer();
+    using _stalled = await openStalled(server.port);
+    await using client = await connect(server.url);
+    server.kill("SIGTERM");
+    await client.closed;
+    using peer = await RawPeer.request(server.port);
+    assertMatch(await peer.readHead(), /^HTTP\/1.1 503 /);
+  },
+);
 
-test(
+Deno.test(
   "echo_server.ts lets a short conversation end while it stops",
+  SIGNALS,
   async () => {
     await using server = await startEchoServer();
     await using quiet = await connect(server.url);
@@ -238,11 +255,11 @@ test(
     assertEquals((await busy.closed).code, 1000);
     assertEquals((await server.ended).code, 0);
   },
-  SIGNALS,
 );
 
-test(
+Deno.test(
   "echo_server.ts --reuse-port shares its port with another process",
+  SHARED_PORT,
   async () => {
     await using first = await startEchoServer("--reuse-port");
     const port = ["--reuse-port", "--port", `${first.port}`];
@@ -263,7 +280,6 @@ test(
     second.kill("SIGTERM");
     await Promise.all(clients.map(({ closed }) => closed));
   },
-  SHARED_PORT,
 );
 
 /**
@@ -306,8 +322,9 @@ const FAILING = `
   console.log("ws://127.0.0.1:" + port + "/");
 `;
 
-test(
+Deno.test(
   "echo_server.ts listens again at once when accept() fails for one connection",
+  permitted(),
   async () => {
     await using server = await startServer(Deno.execPath(), ["eval", FAILING]);
     for (
@@ -334,26 +351,30 @@ test(
   },
 );
 
-test("echo_server.ts stops when it takes too much memory, or has lost too much", async () => {
-  for (
-    const [change, line] of [
-      [
-        "maxMemory: 2 ** 20",
-        /^The server takes \d\d+ MiB of memory, and 1 MiB is the limit, so the server stops and must be started again\n$/,
-      ],
-      [
-        "memory: { size: 2 ** 20, lost: 2 ** 20 }",
-        /^1 MiB are lost to connections that ended with an error, so the server stops and must be started again\n$/,
-      ],
-    ] as const
-  ) {
-    const script = FAILING.replace(/maxMemory.*,/, `$& ${change},`);
-    await using server = await startServer(Deno.execPath(), ["eval", script]);
-    const { code, stderr } = await server.ended;
-    assertMatch(stderr, line);
-    assertEquals(code, 3);
-  }
-});
+Deno.test(
+  "echo_server.ts stops when it takes too much memory, or has lost too much",
+  permitted(),
+  async () => {
+    for (
+      const [change, line] of [
+        [
+          "maxMemory: 2 ** 20",
+          /^The server takes \d\d+ MiB of memory, and 1 MiB is the limit, so the server stops and must be started again\n$/,
+        ],
+        [
+          "memory: { size: 2 ** 20, lost: 2 ** 20 }",
+          /^1 MiB are lost to connections that ended with an error, so the server stops and must be started again\n$/,
+        ],
+      ] as const
+    ) {
+      const script = FAILING.replace(/maxMemory.*,/, `$& ${change},`);
+      await using server = await startServer(Deno.execPath(), ["eval", script]);
+      const { code, stderr } = await server.ended;
+      assertMatch(stderr, line);
+      assertEquals(code, 3);
+    }
+  },
+);
 
 /** Starts an echo server that may open so many files and sockets. */
 function startWithDescriptors(count: number): Promise<ServerProcess> {
@@ -364,40 +385,45 @@ function startWithDescriptors(count: number): Promise<ServerProcess> {
   );
 }
 
-test("echo_server.ts survives a shortage of file descriptors", async () => {
-  await using server = await startWithDescriptors(64);
-  await using first = await connect(server.url);
-  const attempt = async (peers: RawPeer[]) => {
-    const peer = await RawPeer.request(server.port);
-    peers.push(peer);
-    await peer.readHead();
-  };
-  for (let round = 0; round < 2; round++) {
-    const peers: RawPeer[] = [];
-    await assertRejects(async () => {
-      for (;;) await attempt(peers);
-    });
-    assert(peers.length > 10, `${peers.length} connections`);
-    assertEquals(await first.echo("Still there?"), "Still there?");
-    for (const peer of peers) peer[Symbol.dispose]();
-    // It listens again within a second.
-    while (!await attempt(peers).then(() => true, () => false)) {
-      await delay(50);
+Deno.test(
+  "echo_server.ts survives a shortage of file descriptors",
+  ULIMIT,
+  async () => {
+    await using server = await startWithDescriptors(64);
+    await using first = await connect(server.url);
+    const attempt = async (peers: RawPeer[]) => {
+      const peer = await RawPeer.request(server.port);
+      peers.push(peer);
+      await peer.readHead();
+    };
+    for (let round = 0; round < 2; round++) {
+      const peers: RawPeer[] = [];
+      await assertRejects(async () => {
+        for (;;) await attempt(peers);
+      });
+      assert(peers.length > 10, `${peers.length} connections`);
+      assertEquals(await first.echo("Still there?"), "Still there?");
+      for (const peer of peers) peer[Symbol.dispose]();
+      // It listens again within a second.
+      while (!await attempt(peers).then(() => true, () => false)) {
+        await delay(50);
+      }
+      peers.at(-1)![Symbol.dispose]();
     }
-    peers.at(-1)![Symbol.dispose]();
-  }
-  server.kill("SIGTERM");
-  assertEquals((await first.closed).code, 1001);
-  const { code, stderr } = await server.ended;
-  assertMatch(
-    stderr,
-    /^Cannot accept connections: Too many open files \(os error 24\); [^\n]*\n$/,
-  );
-  assertEquals(code, 0);
-}, ULIMIT);
+    server.kill("SIGTERM");
+    assertEquals((await first.closed).code, 1001);
+    const { code, stderr } = await server.ended;
+    assertMatch(
+      stderr,
+      /^Cannot accept connections: Too many open files \(os error 24\); [^\n]*\n$/,
+    );
+    assertEquals(code, 0);
+  },
+);
 
-test(
+Deno.test(
   "echo_server.ts stops when reset handshakes have taken its file descriptors",
+  ULIMIT,
   async () => {
     await using server = await startWithDescriptors(256);
     await using client = await connect(server.url);
@@ -412,7 +438,6 @@ test(
     );
     assertEquals(code, 3);
   },
-  ULIMIT,
 );
 
 /** Opens connections that say nothing until no more are accepted. */
@@ -427,8 +452,9 @@ async function fill(server: ServerProcess): Promise<RawPeer[]> {
   }
 }
 
-test(
+Deno.test(
   "echo_server.ts goes on when silent connections have taken its file descriptors",
+  ULIMIT,
   async () => {
     await using server = await startWithDescriptors(64);
     await using client = await connect(server.url);
@@ -447,21 +473,24 @@ test(
     server.kill("SIGTERM");
     assertEquals((await server.ended).code, 0);
   },
-  ULIMIT,
 );
 
-test("echo_server.ts stops when it cannot listen again", async () => {
-  await using server = await startWithDescriptors(64);
-  await using client = await connect(server.url);
-  const peers = await fill(server);
-  // The server has given its port up, and something else takes it.
-  using _other = Deno.listen({ hostname: "127.0.0.1", port: server.port });
-  for (const peer of peers) peer[Symbol.dispose]();
-  assertEquals((await client.closed).code, 1001);
-  const { code, stderr } = await server.ended;
-  assertMatch(
-    stderr,
-    /\nCannot listen again on port \d+: Address already in use .*\n$/,
-  );
-  assertEquals(code, 1);
-}, ULIMIT);
+Deno.test(
+  "echo_server.ts stops when it cannot listen again",
+  ULIMIT,
+  async () => {
+    await using server = await startWithDescriptors(64);
+    await using client = await connect(server.url);
+    const peers = await fill(server);
+    // The server has given its port up, and something else takes it.
+    using _other = Deno.listen({ hostname: "127.0.0.1", port: server.port });
+    for (const peer of peers) peer[Symbol.dispose]();
+    assertEquals((await client.closed).code, 1001);
+    const { code, stderr } = await server.ended;
+    assertMatch(
+      stderr,
+      /\nCannot listen again on port \d+: Address already in use .*\n$/,
+    );
+    assertEquals(code, 1);
+  },
+);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { delay } from "../shared/delay.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { MiB } from "../shared/units.ts";
 import { Backlog, MESSAGE_OVERHEAD, type SharedMemory } from "./backlog.ts";
 

@@ -1,12 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeSocket } from "../testing/fake_socket.ts";
-import { test } from "../testing/tests.ts";
-import { delay } from "../testing/time.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { KiB, MiB } from "../shared/units.ts";
 import { SharedMemory } from "./backlog.ts";
 import { Outbox } from "./outbox.ts";
-
-const FAKE = { permissions: false };
 
 /** After so many milliseconds, an outbox has looked whether its peer is quiet. */
 const LOOK = 450;
@@ -29,22 +26,18 @@ function makeOutbox(memory: SharedMemory = new SharedMemory(512 * MiB, 1)) {
 
 const CUT_OFF = [1008, "Too many echoes were not read"];
 
-test(
-  "Outbox cuts off a peer that does not read, and closes when it has",
-  async () => {
-    const { socket, outbox, fill } = makeOutbox();
-    assertEquals(fill(MiB), 103);
-    assertEquals(socket.closes, []);
-    socket.bufferedAmount = 0;
-    outbox.send("never echoed");
-    assertEquals(socket.sent, 103);
-    await socket.untilClosed();
-    assertEquals(socket.closes, [CUT_OFF]);
-  },
-  FAKE,
-);
+Deno.test("Outbox cuts off a peer that does not read, and closes when it has", async () => {
+  const { socket, outbox, fill } = makeOutbox();
+  assertEquals(fill(MiB), 103);
+  assertEquals(socket.closes, []);
+  socket.bufferedAmount = 0;
+  outbox.send("never echoed");
+  assertEquals(socket.sent, 103);
+  await socket.untilClosed();
+  assertEquals(socket.closes, [CUT_OFF]);
+});
 
-test("Outbox counts each message, and a text by its bytes", async () => {
+Deno.test("Outbox counts each message, and a text by its bytes", async () => {
   for (const message of ["20 bytes of any text", "", "\u20ac".repeat(300)]) {
     const { socket, fill } = makeOutbox();
     const size = KiB + new TextEncoder().encode(message).length;
@@ -52,20 +45,16 @@ test("Outbox counts each message, and a text by its bytes", async () => {
     assertEquals(fill(message), Math.floor(share / size) + 1, message);
     await socket.untilClosed();
   }
-}, FAKE);
+});
 
-test(
-  "Outbox gives memory back when a peer that was cut off has read",
-  async () => {
-    const { socket, memory, fill } = makeOutbox();
-    assertEquals(fill(MiB), 103);
-    assert(memory.used > 100 * MiB);
-    await socket.untilClosed();
-    // It does not answer the close, and takes no memory.
-    assertEquals(memory.used, 0);
-  },
-  FAKE,
-);
+Deno.test("Outbox gives memory back when a peer that was cut off has read", async () => {
+  const { socket, memory, fill } = makeOutbox();
+  assertEquals(fill(MiB), 103);
+  assert(memory.used > 100 * MiB);
+  await socket.untilClosed();
+  // It does not answer the close, and takes no memory.
+  assertEquals(memory.used, 0);
+});
 
 Deno.test("Outbox keeps no count of a peer that has read", () => {
   const { socket, outbox } = makeOutbox();
@@ -76,7 +65,7 @@ Deno.test("Outbox keeps no count of a peer that has read", () => {
   assertEquals(socket.sent, 1000);
 });
 
-test("Outbox frees the bytes of every message at once", async () => {
+Deno.test("Outbox frees the bytes of every message at once", async () => {
   const { socket, outbox } = makeOutbox();
   for (const length of [0, 1, MiB]) {
     for (const buffered of [0, 1, 513 * MiB]) {
@@ -87,9 +76,9 @@ test("Outbox frees the bytes of every message at once", async () => {
     }
   }
   await socket.untilClosed();
-}, FAKE);
+});
 
-test("Outbox closes a peer that was cut off and goes on sending", async () => {
+Deno.test("Outbox closes a peer that was cut off and goes on sending", async () => {
   for (const message of ["20 bytes of any text", new ArrayBuffer(100)]) {
     const { socket, outbox, fill } = makeOutbox();
     fill(MiB);
@@ -104,9 +93,9 @@ test("Outbox closes a peer that was cut off and goes on sending", async () => {
     socket.end();
     await delay(LOOK);
   }
-}, FAKE);
+});
 
-test("Outbox closes a peer that was cut off when it is quiet", async () => {
+Deno.test("Outbox closes a peer that was cut off when it is quiet", async () => {
   const { socket, outbox, fill } = makeOutbox();
   fill(MiB);
   socket.bufferedAmount = 0;
@@ -116,65 +105,57 @@ test("Outbox closes a peer that was cut off when it is quiet", async () => {
   clearInterval(noise);
   await socket.untilClosed();
   assertEquals(socket.closes, [CUT_OFF]);
-}, FAKE);
+});
 
-test(
-  "Outbox gives memory up unless the connection ended well, or TCP did",
-  async () => {
-    const sockets: FakeSocket[] = [];
-    for (
-      const [message, wasClean, lost] of [
-        [undefined, true, 0],
-        ["Broken pipe (os error 32)", false, 0],
-        ["Connection reset by peer (os error 104)", false, 0],
-        ["\u041f (os error 32)", false, 0],
-        ["\u041f (os error 54)", false, 0],
-        ["\u041f (os error 104)", false, 0],
-        ["\u041f (os error 10053)", false, 0],
-        ["\u041f (os error 10054)", false, 0],
-        ["Failed to send frame", false, 0],
-        ["Unexpected EOF", false, 103 * MiB],
-        ["Invalid value", false, 103 * MiB],
-        ["Ping frame too large", false, 103 * MiB],
-        [undefined, false, 103 * MiB],
-      ] as const
-    ) {
-      const { socket, memory, fill } = makeOutbox();
-      fill(MiB);
-      if (message !== undefined) {
-        socket.dispatchEvent(new ErrorEvent("error", { message }));
-      }
-      socket.end(wasClean);
-      assertEquals([memory.used, memory.lost], [0, lost], message);
-      sockets.push(socket);
+Deno.test("Outbox gives memory up unless the connection ended well, or TCP did", async () => {
+  const sockets: FakeSocket[] = [];
+  for (
+    const [message, wasClean, lost] of [
+      [undefined, true, 0],
+      ["Broken pipe (os error 32)", false, 0],
+      ["Connection reset by peer (os error 104)", false, 0],
+      ["\u041f (os error 32)", false, 0],
+      ["\u041f (os error 54)", false, 0],
+      ["\u041f (os error 104)", false, 0],
+      ["\u041f (os error 10053)", false, 0],
+      ["\u041f (os error 10054)", false, 0],
+      ["Failed to send frame", false, 0],
+      ["Unexpected EOF", false, 103 * MiB],
+      ["Invalid value", false, 103 * MiB],
+      ["Ping frame too large", false, 103 * MiB],
+      [undefined, false, 103 * MiB],
+    ] as const
+  ) {
+    const { socket, memory, fill } = makeOutbox();
+    fill(MiB);
+    if (message !== undefined) {
+      socket.dispatchEvent(new ErrorEvent("error", { message }));
     }
-    await delay(LOOK);
-    for (const { closes } of sockets) assertEquals(closes, []);
-  },
-  FAKE,
-);
+    socket.end(wasClean);
+    assertEquals([memory.used, memory.lost], [0, lost], message);
+    sockets.push(socket);
+  }
+  await delay(LOOK);
+  for (const { closes } of sockets) assertEquals(closes, []);
+});
 
 const SHUT_DOWN = [[1001, "Server shutting down"]];
 
-test(
-  "shutDown() closes a quiet connection after 200 ms, and waits for its end",
-  async () => {
-    const { socket, outbox } = makeOutbox();
-    const start = performance.now();
-    let done = false;
-    const closed = outbox.shutDown().then(() => done = true);
-    await socket.untilClosed();
-    const time = performance.now() - start;
-    assertEquals(socket.closes, SHUT_DOWN);
-    assert(time >= 199 && time < 700, `It took ${time} ms`);
-    assertEquals(done, false);
-    socket.end();
-    await closed;
-  },
-  FAKE,
-);
+Deno.test("shutDown() closes a quiet connection after 200 ms, and waits for its end", async () => {
+  const { socket, outbox } = makeOutbox();
+  const start = performance.now();
+  let done = false;
+  const closed = outbox.shutDown().then(() => done = true);
+  await socket.untilClosed();
+  const time = performance.now() - start;
+  assertEquals(socket.closes, SHUT_DOWN);
+  assert(time >= 199 && time < 700, `It took ${time} ms`);
+  assertEquals(done, false);
+  socket.end();
+  await closed;
+});
 
-test("shutDown() lets a peer that pauses finish, with echoes", async () => {
+Deno.test("shutDown() lets a peer that pauses finish, with echoes", async () => {
   const { socket, outbox } = makeOutbox();
   const noise = setInterval(() => outbox.send(""), 20);
   outbox.shutDown();
@@ -186,54 +167,46 @@ test("shutDown() lets a peer that pauses finish, with echoes", async () => {
   await socket.untilClosed();
   assertEquals(socket.closes, SHUT_DOWN);
   socket.end();
-}, FAKE);
+});
 
-test(
-  "shutDown() stops the echoes after 1 s, and waits for quiet for 1 s more",
-  async () => {
-    const { socket, outbox } = makeOutbox();
-    const start = performance.now();
-    let lastEcho = 0;
-    const noise = setInterval(() => {
-      const { sent } = socket;
-      outbox.send("");
-      if (socket.sent > sent) lastEcho = performance.now() - start;
-    }, 10);
-    outbox.shutDown();
-    await socket.untilClosed();
-    clearInterval(noise);
-    const time = performance.now() - start;
-    assert(lastEcho >= 900 && lastEcho < 1500, `Echoes until ${lastEcho} ms`);
-    assert(time >= 1999 && time < 2900, `It took ${time} ms`);
-    assertEquals(socket.closes, SHUT_DOWN);
-    socket.end();
-  },
-  FAKE,
-);
-
-test(
-  "shutDown() closes soon after a peer that waits for echoes gets none",
-  async () => {
-    const { socket, outbox } = makeOutbox();
-    const start = performance.now();
-    // It sends as soon as the last echo is there.
-    const noise = setInterval(() => {
-      if (socket.sent > 0) outbox.send("");
-      else clearInterval(noise);
-      socket.sent--;
-    }, 5);
+Deno.test("shutDown() stops the echoes after 1 s, and waits for quiet for 1 s more", async () => {
+  const { socket, outbox } = makeOutbox();
+  const start = performance.now();
+  let lastEcho = 0;
+  const noise = setInterval(() => {
+    const { sent } = socket;
     outbox.send("");
-    outbox.shutDown();
-    await socket.untilClosed();
-    const time = performance.now() - start;
-    assert(time >= 1199 && time < 1900, `It took ${time} ms`);
-    assertEquals(socket.closes, SHUT_DOWN);
-    socket.end();
-  },
-  FAKE,
-);
+    if (socket.sent > sent) lastEcho = performance.now() - start;
+  }, 10);
+  outbox.shutDown();
+  await socket.untilClosed();
+  clearInterval(noise);
+  const time = performance.now() - start;
+  assert(lastEcho >= 900 && lastEcho < 1500, `Echoes until ${lastEcho} ms`);
+  assert(time >= 1999 && time < 2900, `It took ${time} ms`);
+  assertEquals(socket.closes, SHUT_DOWN);
+  socket.end();
+});
 
-test("shutDown() waits until everything is read", async () => {
+Deno.test("shutDown() closes soon after a peer that waits for echoes gets none", async () => {
+  const { socket, outbox } = makeOutbox();
+  const start = performance.now();
+  // It sends as soon as the last echo is there.
+  const noise = setInterval(() => {
+    if (socket.sent > 0) outbox.send("");
+    else clearInterval(noise);
+    socket.sent--;
+  }, 5);
+  outbox.send("");
+  outbox.shutDown();
+  await socket.untilClosed();
+  const time = performance.now() - start;
+  assert(time >= 1199 && time < 1900, `It took ${time} ms`);
+  assertEquals(socket.closes, SHUT_DOWN);
+  socket.end();
+});
+
+Deno.test("shutDown() waits until everything is read", async () => {
   const { socket, outbox } = makeOutbox();
   outbox.send("Hello!");
   outbox.shutDown();
@@ -245,4 +218,4 @@ test("shutDown() waits until everything is read", async () => {
   await socket.untilClosed();
   assertEquals(socket.closes, SHUT_DOWN);
   socket.end();
-}, FAKE);
+});

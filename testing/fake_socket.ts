@@ -1,4 +1,4 @@
-import { delay } from "./time.ts";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** Takes the place of a server's socket where a real one would take too long. */
 export class FakeSocket extends EventTarget {

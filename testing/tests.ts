@@ -1,10 +1,9 @@
 /**
- * Defines tests that fail when they take too long.
+ * Options for tests that need permissions or more time than others.
  *
  * @module
  */
 
-import { deadline } from "./time.ts";
 import { killAll } from "./processes.ts";
 
 /** Whether the permissions of `deno task test` are granted. */
@@ -15,34 +14,17 @@ const PERMITTED: boolean = [
   Deno.permissions.querySync(permission).state === "granted"
 );
 
-/** Options for {@linkcode test}. */
-export interface TestOptions {
-  /** Whether it needs the permissions of `deno task test`. @default {true} */
-  permissions?: boolean;
-  /** Skips the test, for an operating system that lacks something. */
-  ignore?: boolean;
-  /** Seconds after which the test fails. @default {60} */
-  limit?: number;
-}
+// What a failed test has left running must not disturb the next one.
+Deno.test.afterEach(killAll);
 
 /**
- * Defines a test that has to wait for something, and fails when that takes too
- * long. It is skipped if it needs permissions that are not granted.
+ * Returns options of `Deno.test` for a test with sockets or processes. It is
+ * ignored without the permissions of `deno task test`, and where the operating
+ * system lacks something. It fails after its timeout, in milliseconds.
  */
-export function test(
-  name: string,
-  fn: () => Promise<void>,
-  { permissions = true, ignore = false, limit = 60 }: TestOptions = {},
-): void {
-  Deno.test({
-    name,
-    ignore: (permissions && !PERMITTED) || ignore,
-    async fn() {
-      try {
-        await deadline(fn(), limit * 1000);
-      } finally {
-        killAll();
-      }
-    },
-  });
+export function permitted(
+  { ignore = false, timeout = 60_000 }: { ignore?: boolean; timeout?: number } =
+    {},
+): { ignore: boolean; timeout: number } {
+  return { ignore: ignore || !PERMITTED, timeout };
 }

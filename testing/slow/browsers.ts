@@ -12,7 +12,7 @@ import {
   type Page,
 } from "npm:puppeteer-core@25.16.0";
 import { SIX_LINES, startEchoServer } from "../processes.ts";
-import { test } from "../tests.ts";
+import { permitted } from "../tests.ts";
 import { CHROME_FLAGS, CHROMIUM, FIREFOX } from "./tools.ts";
 
 const BROWSERS = { chrome: CHROMIUM, firefox: FIREFOX };
@@ -123,41 +123,49 @@ async function assertOnOneScreen(page: Page, selectors: string[]) {
 }
 
 for (const browser of ["chrome", "firefox"] as const) {
-  const options = { ignore: BROWSERS[browser] === undefined, limit: 120 };
+  const options = permitted({
+    ignore: BROWSERS[browser] === undefined,
+    timeout: 120_000,
+  });
 
-  test(`The page shows the conversation in ${browser}`, async () => {
-    await using server = await startEchoServer();
-    await using running = await open(browser, server.url);
-    const { page, logged } = running;
-    const sixLines = [
-      ["note", "connected"],
-      ["sent", "client -> server: Hello WebSocket!"],
-      ["received", "client <- server: Hello WebSocket!"],
-      ["sent", "client -> server: Hello World!"],
-      ["received", "client <- server: Hello World!"],
-      ["note", "disconnected"],
-    ];
-    assertEquals(await linesOf(page, "conversation", 6), sixLines);
-    assertEquals(logged, SIX_LINES);
+  Deno.test(
+    `The page shows the conversation in ${browser}`,
+    options,
+    async () => {
+      await using server = await startEchoServer();
+      await using running = await open(browser, server.url);
+      const { page, logged } = running;
+      const sixLines = [
+        ["note", "connected"],
+        ["sent", "client -> server: Hello WebSocket!"],
+        ["received", "client <- server: Hello WebSocket!"],
+        ["sent", "client -> server: Hello World!"],
+        ["received", "client <- server: Hello World!"],
+        ["note", "disconnected"],
+      ];
+      assertEquals(await linesOf(page, "conversation", 6), sixLines);
+      assertEquals(logged, SIX_LINES);
 
-    // The button keeps the focus, and works once at a time.
-    await page.focus("#again");
-    await page.keyboard.press("Enter");
-    await page.keyboard.press("Enter");
-    assertEquals(await get(page, "document.activeElement.id"), "again");
-    await page.waitForFunction(
-      'document.querySelectorAll("#conversation li").length < 6',
-    );
-    assertEquals(await linesOf(page, "conversation", 6), sixLines);
-    await page.waitForFunction(
-      'document.querySelector("#again").ariaDisabled === "false"',
-    );
-    assertEquals(await get(page, "document.activeElement.id"), "again");
-    assertEquals(logged, [...SIX_LINES, ...SIX_LINES]);
-  }, options);
+      // The button keeps the focus, and works once at a time.
+      await page.focus("#again");
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Enter");
+      assertEquals(await get(page, "document.activeElement.id"), "again");
+      await page.waitForFunction(
+        'document.querySelectorAll("#conversation li").length < 6',
+      );
+      assertEquals(await linesOf(page, "conversation", 6), sixLines);
+      await page.waitForFunction(
+        'document.querySelector("#again").ariaDisabled === "false"',
+      );
+      assertEquals(await get(page, "document.activeElement.id"), "again");
+      assertEquals(logged, [...SIX_LINES, ...SIX_LINES]);
+    },
+  );
 
-  test(
+  Deno.test(
     `The page sends messages in ${browser}, and says what state it is in`,
+    options,
     async () => {
       await using server = await startEchoServer();
       await using running = await open(browser, server.url);
@@ -206,41 +214,45 @@ for (const browser of ["chrome", "firefox"] as const) {
       await linesOf(page, "conversation", 6);
       assertEquals(logged, SIX_LINES);
     },
-    options,
   );
 
-  test(`The page says in ${browser} that the server went away`, async () => {
-    await using server = await startEchoServer();
-    await using running = await open(browser, server.url);
-    const { page } = running;
-    await linesOf(page, "conversation", 6);
-    await type(page, "Hi!");
-    await linesOf(page, "messages", 3);
-    server.kill("SIGTERM");
-    await server.ended;
-    const [[, line]] = (await linesOf(page, "messages", 4)).slice(3) as [
-      [string, string],
-    ];
-    // Windows has no signal to stop a process gently.
-    assertMatch(line, /^disconnected: (1001 \(going away\)|1006)/);
-    await type(page, "Still there?");
-    assertEquals((await linesOf(page, "messages", 6)).slice(4), [
-      ["failure", "disconnected: could not connect"],
-      ["failure", "not sent: Still there?"],
-    ]);
-    await page.click("#again");
-    await page.waitForFunction(
-      'document.querySelector("#conversation .failure") !== null',
-    );
-    assertEquals(await linesOf(page, "conversation", 2), [
-      ["note", "disconnected"],
-      ["failure", `${server.url}: ${UNKNOWN}`],
-    ]);
-  }, options);
+  Deno.test(
+    `The page says in ${browser} that the server went away`,
+    options,
+    async () => {
+      await using server = await startEchoServer();
+      await using running = await open(browser, server.url);
+      const { page } = running;
+      await linesOf(page, "conversation", 6);
+      await type(page, "Hi!");
+      await linesOf(page, "messages", 3);
+      server.kill("SIGTERM");
+      await server.ended;
+      const [[, line]] = (await linesOf(page, "messages", 4)).slice(3) as [
+        [string, string],
+      ];
+      // Windows has no signal to stop a process gently.
+      assertMatch(line, /^disconnected: (1001 \(going away\)|1006)/);
+      await type(page, "Still there?");
+      assertEquals((await linesOf(page, "messages", 6)).slice(4), [
+        ["failure", "disconnected: could not connect"],
+        ["failure", "not sent: Still there?"],
+      ]);
+      await page.click("#again");
+      await page.waitForFunction(
+        'document.querySelector("#conversation .failure") !== null',
+      );
+      assertEquals(await linesOf(page, "conversation", 2), [
+        ["note", "disconnected"],
+        ["failure", `${server.url}: ${UNKNOWN}`],
+      ]);
+    },
+  );
 
   for (const [width, height] of [[1280, 720], [380, 760]] as const) {
-    test(
+    Deno.test(
       `The page fits into ${width} x ${height} pixels in ${browser}, and nothing moves`,
+      options,
       async () => {
         await using server = await startEchoServer();
         await using running = await open(browser, server.url, {
@@ -295,12 +307,12 @@ for (const browser of ["chrome", "firefox"] as const) {
         );
         assertEquals(new Set(starts).size, 1, `${starts}`);
       },
-      options,
     );
   }
 
-  test(
+  Deno.test(
     `The page lets a visitor in ${browser} type on, and copy the log`,
+    options,
     async () => {
       await using server = await startEchoServer();
       await using running = await open(browser, server.url);
@@ -342,11 +354,11 @@ for (const browser of ["chrome", "firefox"] as const) {
         ],
       );
     },
-    options,
   );
 
-  test(
+  Deno.test(
     `converse() says in ${browser} that it sends no headers there`,
+    options,
     async () => {
       await using server = await startEchoServer();
       await using running = await open(browser, server.url);
@@ -361,11 +373,11 @@ for (const browser of ["chrome", "firefox"] as const) {
         "TypeError: a browser sends no other headers with a WebSocket than its own",
       );
     },
-    options,
   );
 
-  test(
+  Deno.test(
     `The page stays usable in ${browser} with many and long messages`,
+    options,
     async () => {
       await using server = await startEchoServer();
       await using running = await open(browser, server.url);
@@ -402,12 +414,12 @@ for (const browser of ["chrome", "firefox"] as const) {
       );
       assert(await get<number>(page, FROM_BOTTOM) > 1000);
     },
-    options,
   );
 }
 
-test(
+Deno.test(
   "The page stays responsive in chrome with 10,000 messages in a loop",
+  permitted({ ignore: BROWSERS.chrome === undefined, timeout: 120_000 }),
   async () => {
     await using server = await startEchoServer();
     await using running = await open("chrome", server.url);
@@ -438,18 +450,21 @@ test(
     );
     assert(longest < 400, `A task took ${longest} ms`);
   },
-  { ignore: BROWSERS.chrome === undefined, limit: 120 },
 );
 
-test("The page says in chrome that it needs JavaScript", async () => {
-  await using server = await startEchoServer();
-  await using running = await open("chrome", server.url);
-  const { page } = running;
-  await page.setJavaScriptEnabled(false);
-  await page.reload();
-  await page.setJavaScriptEnabled(true);
-  assertMatch(
-    await get(page, "document.body.innerText"),
-    /This page needs JavaScript\./,
-  );
-}, { ignore: BROWSERS.chrome === undefined });
+Deno.test(
+  "The page says in chrome that it needs JavaScript",
+  permitted({ ignore: BROWSERS.chrome === undefined }),
+  async () => {
+    await using server = await startEchoServer();
+    await using running = await open("chrome", server.url);
+    const { page } = running;
+    await page.setJavaScriptEnabled(false);
+    await page.reload();
+    await page.setJavaScriptEnabled(true);
+    assertMatch(
+      await get(page, "document.body.innerText"),
+      /This page needs JavaScript\./,
+    );
+  },
+);

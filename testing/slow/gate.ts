@@ -6,7 +6,7 @@ import {
 } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { type Result, ROOT, runToEnd } from "../processes.ts";
-import { test } from "../tests.ts";
+import { permitted } from "../tests.ts";
 
 const LOCK = "testing/std_from_npm/deno.lock";
 const RUN = new URL("testing/run_tests.ts", ROOT).href;
@@ -112,7 +112,7 @@ async function run(
 
 const NPM = "@std comes from npm";
 
-test("testing/run_tests.ts takes @std from JSR", async () => {
+Deno.test("testing/run_tests.ts takes @std from JSR", permitted(), async () => {
   await using jsr = serveJSR();
   const { code, stdout, stderr } = await run(jsr.url, {});
   assertEquals(code, 0, stderr);
@@ -120,15 +120,19 @@ test("testing/run_tests.ts takes @std from JSR", async () => {
   assert(!stderr.includes(NPM), stderr);
 });
 
-test("testing/run_tests.ts takes @std from npm where JSR is out of reach", async () => {
-  const { code, stdout, stderr } = await run(OUT_OF_REACH, {});
-  assertEquals(code, 0, stderr);
-  assertStringIncludes(stdout, "1 passed | 0 failed");
-  const line = stderr.split("\n").find((line) => line.includes(NPM))!;
-  assertStringIncludes(line, "perhaps in other versions");
-  assertStringIncludes(line, "JSR is out of reach: ");
-  assertStringIncludes(line, "Connection refused");
-});
+Deno.test(
+  "testing/run_tests.ts takes @std from npm where JSR is out of reach",
+  permitted(),
+  async () => {
+    const { code, stdout, stderr } = await run(OUT_OF_REACH, {});
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stdout, "1 passed | 0 failed");
+    const line = stderr.split("\n").find((line) => line.includes(NPM))!;
+    assertStringIncludes(line, "perhaps in other versions");
+    assertStringIncludes(line, "JSR is out of reach: ");
+    assertStringIncludes(line, "Connection refused");
+  },
+);
 
 for (
   const [name, words, files] of [
@@ -170,33 +174,45 @@ for (
     ],
   ] as [string, string, Record<string, string>][]
 ) {
-  test(`testing/run_tests.ts fails with its own words for ${name}`, async () => {
-    await using jsr = serveJSR();
-    const { code, stdout, stderr } = await run(jsr.url, files);
-    assertNotEquals(code, 0);
-    assertStringIncludes(stdout + stderr, words);
-    assert(!stderr.includes(NPM), stderr);
-  });
+  Deno.test(
+    `testing/run_tests.ts fails with its own words for ${name}`,
+    permitted(),
+    async () => {
+      await using jsr = serveJSR();
+      const { code, stdout, stderr } = await run(jsr.url, files);
+      assertNotEquals(code, 0);
+      assertStringIncludes(stdout + stderr, words);
+      assert(!stderr.includes(NPM), stderr);
+    },
+  );
 }
 
-test("testing/run_tests.ts fails for a misspelt import where JSR is out of reach", async () => {
-  const { code, stderr } = await run(OUT_OF_REACH, {
-    "main_test.ts": 'import "@std/asert";',
-  });
-  assertEquals(code, 1);
-  assertStringIncludes(stderr, '"@std/asert" not a dependency');
-});
+Deno.test(
+  "testing/run_tests.ts fails for a misspelt import where JSR is out of reach",
+  permitted(),
+  async () => {
+    const { code, stderr } = await run(OUT_OF_REACH, {
+      "main_test.ts": 'import "@std/asert";',
+    });
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, '"@std/asert" not a dependency');
+  },
+);
 
-test("testing/run_tests.ts fails when the package from npm is not as in the lock file", async () => {
-  const lock = await Deno.readTextFile(new URL(LOCK, ROOT));
-  const changed = lock.replace(
-    /("deno-std@[^{]*\{\s*"integrity": "sha512-)[^"]{4}/,
-    "$1AAAA",
-  );
-  assert(changed !== lock);
-  const { code, stderr } = await run(OUT_OF_REACH, {
-    [LOCK]: changed,
-  });
-  assertEquals(code, 1);
-  assertStringIncludes(stderr, "AAAA");
-});
+Deno.test(
+  "testing/run_tests.ts fails when the package from npm is not as in the lock file",
+  permitted(),
+  async () => {
+    const lock = await Deno.readTextFile(new URL(LOCK, ROOT));
+    const changed = lock.replace(
+      /("deno-std@[^{]*\{\s*"integrity": "sha512-)[^"]{4}/,
+      "$1AAAA",
+    );
+    assert(changed !== lock);
+    const { code, stderr } = await run(OUT_OF_REACH, {
+      [LOCK]: changed,
+    });
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "AAAA");
+  },
+);

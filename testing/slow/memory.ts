@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deadline } from "../time.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { MiB } from "../../shared/units.ts";
 import { encodeFrame, type Frame, type RawPeer } from "../raw.ts";
 
@@ -43,11 +43,11 @@ export async function writeAsLongAsRead(
     const writing = peer.write(data);
     // If it is given up, it fails when the test closes the connection.
     writing.catch(() => {});
-    try {
-      await deadline(writing, 3000);
-    } catch {
-      return i;
-    }
+    const over = new AbortController();
+    const late = delay(3000, true, { signal: over.signal });
+    const isOver = await Promise.race([writing, late]).catch(() => true);
+    over.abort();
+    if (isOver) return i;
   }
   return times;
 }

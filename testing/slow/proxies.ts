@@ -20,9 +20,9 @@ import {
   TRUST,
 } from "../processes.ts";
 import { RawPeer } from "../raw.ts";
-import { test } from "../tests.ts";
+import { permitted } from "../tests.ts";
 import { findTool } from "./tools.ts";
-import { delay } from "../time.ts";
+import { setTimeout as delay } from "node:timers/promises";
 
 const HAPROXY = findTool("haproxy", ["/usr/sbin/haproxy"]);
 const NGINX = findTool("nginx", ["/usr/sbin/nginx"]);
@@ -86,8 +86,9 @@ async function connectionsOf({ port }: ServerProcess): Promise<number> {
   return table.match(row)?.length ?? 0;
 }
 
-test(
+Deno.test(
   "deploy/haproxy.cfg serves the conversation and the page over TLS",
+  permitted({ ignore: HAPROXY === undefined }),
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
@@ -116,14 +117,16 @@ test(
     assertEquals(page.stderr, "");
     assertStringIncludes(page.stdout, "200 <!DOCTYPE html>");
   },
-  { ignore: HAPROXY === undefined },
 );
 
-test("deploy/haproxy.cfg shares the connections out", async () => {
-  await using one = await startEchoServer();
-  await using two = await startEchoServer();
-  await using proxy = await startHAProxy(one, two);
-  const script = `
+Deno.test(
+  "deploy/haproxy.cfg shares the connections out",
+  permitted({ ignore: HAPROXY === undefined }),
+  async () => {
+    await using one = await startEchoServer();
+    await using two = await startEchoServer();
+    await using proxy = await startHAProxy(one, two);
+    const script = `
     const sockets = [];
     for (let i = 0; i < 40; i++) {
       const socket = new WebSocket("${proxy.url}");
@@ -132,16 +135,18 @@ test("deploy/haproxy.cfg shares the connections out", async () => {
     }
     console.log("${proxy.url}");
   `;
-  await using _clients = await startServer(
-    Deno.execPath(),
-    ["eval", ...TRUST, script],
-  );
-  const counts = [await connectionsOf(one), await connectionsOf(two)];
-  assert(Math.min(...counts) >= 20, `${counts}`);
-}, { ignore: HAPROXY === undefined });
+    await using _clients = await startServer(
+      Deno.execPath(),
+      ["eval", ...TRUST, script],
+    );
+    const counts = [await connectionsOf(one), await connectionsOf(two)];
+    assert(Math.min(...counts) >= 20, `${counts}`);
+  },
+);
 
-test(
+Deno.test(
   "deploy/haproxy.cfg loses no conversation while the servers restart",
+  permitted({ ignore: HAPROXY === undefined }),
   async () => {
     const drain = ["--drain", "30"];
     const servers = [
@@ -178,11 +183,11 @@ test(
     assert(succeeded > 100, `${succeeded} conversations`);
     for (const server of servers) await server[Symbol.asyncDispose]();
   },
-  { ignore: HAPROXY === undefined },
 );
 
-test(
+Deno.test(
   "deploy/haproxy.cfg drops 1,000 handshakes that are never finished",
+  permitted({ ignore: HAPROXY === undefined }),
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
@@ -197,31 +202,35 @@ test(
     const time = performance.now() - start;
     assert(time < 15_000, `It took ${time} ms`);
   },
-  { ignore: HAPROXY === undefined },
 );
 
-test("deploy/haproxy.cfg limits the connections of one address", async () => {
-  await using one = await startEchoServer();
-  await using two = await startEchoServer();
-  await using proxy = await startHAProxy(one, two);
-  const peers: RawPeer[] = [];
-  let refused = 0;
-  for (let i = 0; i < 2100; i++) {
-    try {
-      const peer = await RawPeer.connect(proxy.port);
-      peers.push(peer);
-      peer.drain().then(() => refused++, () => {});
-    } catch {
-      refused++; // it was reset before connect() returned
+Deno.test(
+  "deploy/haproxy.cfg limits the connections of one address",
+  permitted({ ignore: HAPROXY === undefined }),
+  async () => {
+    await using one = await startEchoServer();
+    await using two = await startEchoServer();
+    await using proxy = await startHAProxy(one, two);
+    const peers: RawPeer[] = [];
+    let refused = 0;
+    for (let i = 0; i < 2100; i++) {
+      try {
+        const peer = await RawPeer.connect(proxy.port);
+        peers.push(peer);
+        peer.drain().then(() => refused++, () => {});
+      } catch {
+        refused++; // it was reset before connect() returned
+      }
     }
-  }
-  while (refused < 100) await delay(10);
-  assertEquals(refused, 100);
-  for (const peer of peers) peer[Symbol.dispose]();
-}, { ignore: HAPROXY === undefined });
+    while (refused < 100) await delay(10);
+    assertEquals(refused, 100);
+    for (const peer of peers) peer[Symbol.dispose]();
+  },
+);
 
-test(
+Deno.test(
   "deploy/haproxy.cfg limits the WebSockets of one address over HTTP/2",
+  permitted({ ignore: HAPROXY === undefined }),
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
@@ -267,7 +276,6 @@ test(
       })
     ));
   },
-  { ignore: HAPROXY === undefined },
 );
 
 /** What nginx answers on a path, and what must be said about it. */
@@ -300,8 +308,9 @@ const ANSWERS: [directive: string, verdict: string][] = [
 ];
 
 for (const listen of ["", " ssl", " ssl http2"]) {
-  test(
+  Deno.test(
     `converse() tells what nginx answers with "listen …${listen}"`,
+    permitted({ ignore: NGINX === undefined }),
     async () => {
       const folder = await Deno.makeTempDir();
       const port = freePort();
@@ -379,6 +388,5 @@ for (const listen of ["", " ssl", " ssl http2"]) {
       await echo[Symbol.asyncDispose]();
       await Deno.remove(folder, { recursive: true });
     },
-    { ignore: NGINX === undefined },
   );
 }

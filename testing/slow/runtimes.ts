@@ -6,7 +6,7 @@ import { handler } from "../../echo_server.ts";
 import { serveHere } from "../connections.ts";
 import { ROOT, runToEnd, SIX_LINES } from "../processes.ts";
 import { acceptHandshake, answers, encodeAnswer, RawServer } from "../raw.ts";
-import { test } from "../tests.ts";
+import { permitted } from "../tests.ts";
 import { CHROME_FLAGS, CHROMIUM } from "./tools.ts";
 
 /** Installs packages from npm into a folder that is removed afterwards. */
@@ -48,66 +48,71 @@ for (
     ["Node.js 24", "node@24.21.0", "node_modules/node/bin/node"],
   ] as const
 ) {
-  test(`converse() converses in ${name}, and shows no password`, async () => {
-    await using packages = await install(specifier);
-    const { folder } = packages;
-    const program = `${folder}/${path}`;
-    await Deno.writeTextFile(`${folder}/script.mts`, SCRIPT);
-    let head = "";
-    await using echo = serveHere((request) => {
-      head = JSON.stringify([...request.headers]);
-      return handler(request);
-    });
-    await using refuses = new RawServer(answers(encodeAnswer(404)));
-    await using drops = new RawServer(async (peer) => {
-      await acceptHandshake(peer);
-      await peer.readFrame();
-      peer[Symbol.dispose]();
-    });
-    const at = (port: number) => `ws://me:secret@127.0.0.1:${port}/`;
-    const { code, stdout, stderr } = await runToEnd(program, [
-      `${folder}/script.mts`,
-      new URL("main.ts", ROOT).href,
-      ...[
-        { url: at(echo.port), headers: { "X-A": "b" }, protocols: ["chat"] },
-        { url: at(refuses.port) },
-        { url: at(drops.port) },
-      ].map((row) => JSON.stringify(row)),
-    ]);
-    assertEquals(code, 0, stderr);
-    assertEquals(
-      // Node.js 22 fires no close event when the connection was refused.
-      stdout.trimEnd().split("\n").filter((line, i) =>
-        i !== 6 || line !== "disconnected"
-      ),
-      [
-        ...SIX_LINES,
-        `ws://127.0.0.1:${refuses.port}/: Could not connect (the cause is not known here)`,
-        "connected",
-        "client -> server: Hello WebSocket!",
-        "disconnected",
-        `ws://127.0.0.1:${drops.port}/: The connection dropped, no close frame came (1006)`,
-      ],
-    );
-    assert(head.includes('["x-a","b"]'), head);
-    assert(head.includes('["sec-websocket-protocol","chat"]'), head);
-
-    for (const file of ["main.ts", "echo_server.ts"]) {
-      const command = await runToEnd(program, [file]);
-      // Node.js 22 warns that it strips types.
-      const lines = command.stderr.split("\n")
-        .filter((line) => !/ExperimentalWarning|--trace-warnings/.test(line));
-      assertEquals(lines, [
-        "This needs Deno 2.9.5 or later (with only Node.js: npx -y deno task start, or serve)",
-        "",
+  Deno.test(
+    `converse() converses in ${name}, and shows no password`,
+    permitted({ timeout: 180_000 }),
+    async () => {
+      await using packages = await install(specifier);
+      const { folder } = packages;
+      const program = `${folder}/${path}`;
+      await Deno.writeTextFile(`${folder}/script.mts`, SCRIPT);
+      let head = "";
+      await using echo = serveHere((request) => {
+        head = JSON.stringify([...request.headers]);
+        return handler(request);
+      });
+      await using refuses = new RawServer(answers(encodeAnswer(404)));
+      await using drops = new RawServer(async (peer) => {
+        await acceptHandshake(peer);
+        await peer.readFrame();
+        peer[Symbol.dispose]();
+      });
+      const at = (port: number) => `ws://me:secret@127.0.0.1:${port}/`;
+      const { code, stdout, stderr } = await runToEnd(program, [
+        `${folder}/script.mts`,
+        new URL("main.ts", ROOT).href,
+        ...[
+          { url: at(echo.port), headers: { "X-A": "b" }, protocols: ["chat"] },
+          { url: at(refuses.port) },
+          { url: at(drops.port) },
+        ].map((row) => JSON.stringify(row)),
       ]);
-      assertEquals([command.code, command.stdout], [1, ""]);
-    }
-  }, { limit: 180 });
+      assertEquals(code, 0, stderr);
+      assertEquals(
+        // Node.js 22 fires no close event when the connection was refused.
+        stdout.trimEnd().split("\n").filter((line, i) =>
+          i !== 6 || line !== "disconnected"
+        ),
+        [
+          ...SIX_LINES,
+          `ws://127.0.0.1:${refuses.port}/: Could not connect (the cause is not known here)`,
+          "connected",
+          "client -> server: Hello WebSocket!",
+          "disconnected",
+          `ws://127.0.0.1:${drops.port}/: The connection dropped, no close frame came (1006)`,
+        ],
+      );
+      assert(head.includes('["x-a","b"]'), head);
+      assert(head.includes('["sec-websocket-protocol","chat"]'), head);
+
+      for (const file of ["main.ts", "echo_server.ts"]) {
+        const command = await runToEnd(program, [file]);
+        // Node.js 22 warns that it strips types.
+        const lines = command.stderr.split("\n")
+          .filter((line) => !/ExperimentalWarning|--trace-warnings/.test(line));
+        assertEquals(lines, [
+          "This needs Deno 2.9.5 or later (with only Node.js: npx -y deno task start, or serve)",
+          "",
+        ]);
+        assertEquals([command.code, command.stdout], [1, ""]);
+      }
+    },
+  );
 }
 
-test(
+Deno.test(
   "converse() converses in Chromium when esbuild has bundled it",
+  permitted({ ignore: CHROMIUM === undefined, timeout: 180_000 }),
   async () => {
     await using packages = await install("esbuild@0.28.2");
     // As in client/README.md.
@@ -146,5 +151,4 @@ test(
       await browser.close();
     }
   },
-  { ignore: CHROMIUM === undefined, limit: 180 },
 );

@@ -2,12 +2,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { connect } from "../connections.ts";
 import { type ServerProcess, startEchoServer } from "../processes.ts";
 import { BINARY, CLOSE, encodeFrame, PING, RawPeer, TEXT } from "../raw.ts";
-import { test } from "../tests.ts";
+import { permitted } from "../tests.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
-import { delay } from "../time.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { MiB } from "../../shared/units.ts";
 
-const LINUX = { ignore: Deno.build.os !== "linux", limit: 300 };
+const LINUX = permitted({
+  ignore: Deno.build.os !== "linux",
+  timeout: 300_000,
+});
 
 /** Returns how long echoes take, in milliseconds, in ascending order. */
 async function timeEchoes(
@@ -26,31 +29,36 @@ async function timeEchoes(
   return times.sort((a, b) => a - b);
 }
 
-test("echo_server.ts outlives a text message that is too long", async () => {
-  await using server = await startEchoServer();
-  await using bystander = await connect(server.url);
-  using peer = await RawPeer.open(server.port);
-  const payload = new Uint8Array(32 * 1024 * 1024);
-  const [first, middle, last] = [
-    encodeFrame({ opcode: 1, payload, fin: false }),
-    encodeFrame({ opcode: 0, payload, fin: false }),
-    encodeFrame({ opcode: 0, payload }),
-  ];
-  await peer.write(first!);
-  for (let i = 0; i < 15; i++) await peer.write(middle!);
-  await peer.write(last!);
-  assertEquals(await bystander.echo("Still there?"), "Still there?");
-  // The message is complete when the next one would be.
-  await using client = await connect(server.url);
-  assertEquals(await client.echo("Hello!"), "Hello!");
-  server.kill("SIGTERM");
-  const { code, stderr } = await server.ended;
-  assertEquals(stderr, "A client sent a text message of more than 512 MiB\n");
-  assertEquals(code, 0);
-}, LINUX);
+Deno.test(
+  "echo_server.ts outlives a text message that is too long",
+  LINUX,
+  async () => {
+    await using server = await startEchoServer();
+    await using bystander = await connect(server.url);
+    using peer = await RawPeer.open(server.port);
+    const payload = new Uint8Array(32 * 1024 * 1024);
+    const [first, middle, last] = [
+      encodeFrame({ opcode: 1, payload, fin: false }),
+      encodeFrame({ opcode: 0, payload, fin: false }),
+      encodeFrame({ opcode: 0, payload }),
+    ];
+    await peer.write(first!);
+    for (let i = 0; i < 15; i++) await peer.write(middle!);
+    await peer.write(last!);
+    assertEquals(await bystander.echo("Still there?"), "Still there?");
+    // The message is complete when the next one would be.
+    await using client = await connect(server.url);
+    assertEquals(await client.echo("Hello!"), "Hello!");
+    server.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    assertEquals(stderr, "A client sent a text message of more than 512 MiB\n");
+    assertEquals(code, 0);
+  },
+);
 
-test(
+Deno.test(
   "echo_server.ts reads no more of a flood that it does not echo, and serves the others",
+  LINUX,
   async () => {
     for (const size of [20, 1000]) {
       await using server = await startEchoServer();
@@ -75,14 +83,14 @@ test(
       assert(performance.now() - start < 1000);
     }
   },
-  LINUX,
 );
 
 for (
   const [size, opcode] of [[MiB, BINARY], [500, TEXT], [20, TEXT]] as const
 ) {
-  test(
+  Deno.test(
     `echo_server.ts bounds the memory for 40 peers that do not read messages of ${size} B`,
+    LINUX,
     async () => {
       await using server = await startEchoServer();
       await using bystander = await connect(server.url);
@@ -112,7 +120,6 @@ for (
       }
       for (const peer of peers) peer[Symbol.dispose]();
     },
-    LINUX,
   );
 }
 
@@ -129,10 +136,11 @@ const UNCLEAN_ENDS: Record<string, (peer: RawPeer) => Promise<void>> = {
 
 for (const [name, end] of Object.entries(UNCLEAN_ENDS)) {
   for (const size of [MiB, 60 * MiB]) {
-    test(
+    Deno.test(
       `echo_server.ts bounds the memory for peers that do not read messages of ${
         size / MiB
       } MiB and then ${name}`,
+      LINUX,
       async () => {
         await using server = await startEchoServer();
         await using bystander = await connect(server.url);
@@ -169,15 +177,15 @@ for (const [name, end] of Object.entries(UNCLEAN_ENDS)) {
         assertEquals(code, 3);
         for (const peer of peers) peer[Symbol.dispose]();
       },
-      LINUX,
     );
   }
 }
 
 for (const [size, opcode] of [[60_000, BINARY], [5000, TEXT]] as const) {
   const kind = opcode === TEXT ? "characters" : "bytes";
-  test(
+  Deno.test(
     `echo_server.ts bounds the memory for 9,500 peers that do not read messages of ${size} ${kind}`,
+    LINUX,
     async () => {
       await using server = await startEchoServer();
       await using bystander = await connect(server.url);
@@ -216,48 +224,51 @@ for (const [size, opcode] of [[60_000, BINARY], [5000, TEXT]] as const) {
       assert(most < 2048 * MiB, `It took ${Math.round(most / MiB)} MiB`);
       for (const peer of peers) peer[Symbol.dispose]();
     },
-    LINUX,
   );
 }
 
-test("echo_server.ts is as before after 100,000 connections", async () => {
-  await using server = await startEchoServer();
-  const descriptors = () =>
-    [...Deno.readDirSync(`/proc/${server.pid}/fd`)].length;
-  const payload = new Uint8Array(1000);
-  const frame = encodeFrame({ opcode: BINARY, payload });
-  const use = async (i: number) => {
-    using peer = await RawPeer.open(server.port);
-    await peer.write(frame);
-    await peer.readFrame();
-    // A third closes, a third ends, a third resets an echo.
-    if (i % 3 === 0) {
-      await peer.send({ opcode: 8, payload: new Uint8Array() });
-      await peer.drain();
-    }
-    if (i % 3 === 1) await peer.write(frame);
-  };
-  const useMany = async (count: number) => {
-    let next = 0;
-    await Promise.all(Array.from({ length: 50 }, async () => {
-      while (next < count) await use(next++);
-    }));
-  };
-  const settle = async () => {
-    await using client = await connect(server.url);
-    assertEquals(await client.echo("Hello!"), "Hello!");
-    while (descriptors() > idle + 5) {
-      await delay(100);
-    }
-    return await memoryOf(server.pid);
-  };
-  const idle = descriptors();
-  await useMany(50_000);
-  const before = await settle();
-  // Deno remembers a connection that ended without a close frame until its idle
-  // timeout would have come, after 100 s.
-  await delay(105_000);
-  await useMany(50_000);
-  const more = (await settle() - before) / MiB;
-  assert(more < 50, `It took ${Math.round(more)} MiB more`);
-}, LINUX);
+Deno.test(
+  "echo_server.ts is as before after 100,000 connections",
+  LINUX,
+  async () => {
+    await using server = await startEchoServer();
+    const descriptors = () =>
+      [...Deno.readDirSync(`/proc/${server.pid}/fd`)].length;
+    const payload = new Uint8Array(1000);
+    const frame = encodeFrame({ opcode: BINARY, payload });
+    const use = async (i: number) => {
+      using peer = await RawPeer.open(server.port);
+      await peer.write(frame);
+      await peer.readFrame();
+      // A third closes, a third ends, a third resets an echo.
+      if (i % 3 === 0) {
+        await peer.send({ opcode: 8, payload: new Uint8Array() });
+        await peer.drain();
+      }
+      if (i % 3 === 1) await peer.write(frame);
+    };
+    const useMany = async (count: number) => {
+      let next = 0;
+      await Promise.all(Array.from({ length: 50 }, async () => {
+        while (next < count) await use(next++);
+      }));
+    };
+    const settle = async () => {
+      await using client = await connect(server.url);
+      assertEquals(await client.echo("Hello!"), "Hello!");
+      while (descriptors() > idle + 5) {
+        await delay(100);
+      }
+      return await memoryOf(server.pid);
+    };
+    const idle = descriptors();
+    await useMany(50_000);
+    const before = await settle();
+    // Deno remembers a connection that ended without a close frame until its idle
+    // timeout would have come, after 100 s.
+    await delay(105_000);
+    await useMany(50_000);
+    const more = (await settle() - before) / MiB;
+    assert(more < 50, `It took ${Math.round(more)} MiB more`);
+  },
+);

@@ -1,13 +1,14 @@
 import { assertEquals } from "@std/assert";
 import unit from "../../deploy/websocket-echo@.service" with { type: "text" };
 import { runToEnd } from "../processes.ts";
-import { test } from "../tests.ts";
+import { permitted } from "../tests.ts";
 import { findTool } from "./tools.ts";
 
 const ANALYZE = findTool("systemd", ["/usr/bin/systemd-analyze"]);
 
-test(
+Deno.test(
   "deploy/websocket-echo@.service is a unit that systemd takes, and that exposes little",
+  permitted({ ignore: ANALYZE === undefined }),
   async () => {
     const folder = await Deno.makeTempDir();
     const file = `${folder}/websocket-echo@8001.service`;
@@ -24,5 +25,4 @@ test(
     assertEquals(code, 0, stdout);
     await Deno.remove(folder, { recursive: true });
   },
-  { ignore: ANALYZE === undefined },
 );
