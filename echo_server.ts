@@ -6,32 +6,24 @@
  * deno run --allow-net echo_server.ts --port 8000
  * ```
  *
- * It keeps nothing but its open connections. To serve the echo from a
- * custom program, or on a platform that runs Deno:
+ * To serve the echo from a custom program, or on a platform that runs Deno:
  *
  * ```ts no-eval
- * import { handler, onTooLongText } from "./echo_server.ts";
+ * import { handler } from "./echo_server.ts";
  *
- * onTooLongText(() => console.error("A text message of more than 512 MiB"));
  * Deno.serve({ hostname: "127.0.0.1", port: 8000 }, handler);
  * ```
  *
  * @module
  */
 
-import { SharedMemory } from "./server/backlog.ts";
 import { Connections } from "./server/connections.ts";
-import {
-  answerHealthCheck,
-  parseList,
-  refuse,
-  textResponse,
-} from "./server/handshake.ts";
+import { checkHandshake, parseList } from "./server/handshake.ts";
 import { Outbox } from "./server/outbox.ts";
-
-import { MiB } from "./shared/units.ts";
-
-export { onTooLongText } from "./shared/too_long_text.ts";
+import { answerHealthCheck, textResponse } from "./server/plain_http.ts";
+import { prepare } from "./server/prepare.ts";
+import { SharedMemory } from "./server/send_queue.ts";
+import { MiB } from "./server/units.ts";
 
 /**
  * How many connections may be open in a process: 10,000. Beyond that, a
@@ -39,29 +31,8 @@ export { onTooLongText } from "./shared/too_long_text.ts";
  */
 export const MAX_CONNECTIONS = 10_000;
 
-/**
- * How many bytes may wait in a process for peers that do not read: 512 MiB. A
- * waiting message counts as 1 KiB more than its bytes, because Deno uses that
- * much.
- *
- * Deno cannot pause a peer that sends without reading. So a peer whose waiting
- * messages take more than a quarter of what is still free is cut off: nothing
- * more is echoed, and the connection is closed with code 1008 (RFC 6455 section
- * 7.4.1) as soon as the peer is quiet and has read the rest. One slow peer gets
- * 86 MiB in this way, 40 get 9 MiB each, and every peer gets 8 KiB. A peer that
- * sends another 128 MiB meanwhile is closed at once.
- *
- * What one peer has waiting stays in memory for as long as it keeps the
- * connection without reading: Deno has no way to drop a connection. If such a
- * connection ends with an error, its memory counts as lost. The command ends with
- * exit code 3 when half is lost; a custom program does not.
- *
- * Deno does not say whether an empty message waits. They all count until the
- * peer has read a later message that is not empty. So a peer that sends
- * 88,000 empty messages and nothing else is cut off even if it reads, and earlier
- * while others do not.
- */
-export const MAX_WAITING_BYTES = 512 * MiB;
+/** How many bytes may wait in a process for peers that do not read. */
+const MAX_WAITING_BYTES = 512 * MiB;
 
 /**
  * Seconds without any data from a peer until the connection is closed with
@@ -78,6 +49,10 @@ const memory = new SharedMemory(MAX_WAITING_BYTES, MAX_CONNECTIONS);
  * Answers a WebSocket handshake, on any path, and echoes every message of the
  * connection. It chooses the first subprotocol that the client offers.
  *
+ * A peer that sends and does not read is cut off: nothing more is echoed, and
+ * the connection is closed with code 1008 (RFC 6455 section 7.4.1) when the peer
+ * is quiet and has read the rest. One slow peer may have 86 MiB unread.
+ *
  * @param request Any request that reached the server.
  * @returns 101 (Switching Protocols) for a valid handshake. Otherwise, as RFC
  * 6455 sections 4.2.1, 4.2.2 and 4.4 say: 426 for a GET or HEAD request that is
@@ -88,13 +63,20 @@ const memory = new SharedMemory(MAX_WAITING_BYTES, MAX_CONNECTIONS);
  * is answered with 200, or with 503 when a handshake would be.
  */
 export function handler(request: Request): Response {
-  const answer = answerHealthCheck(request, connections) ?? refuse(request);
-  if (answer !== undefined) return answer;
-  if (connections.isFull) {
+  const response = answerHealthCheck(request, connections) ??
+    checkHandshake(request);
+  if (response !== undefined) return response;
+  if (connections.state !== "ok") {
     return textResponse(503, "No more connections now", {
       "retry-after": "10",
     });
   }
+  return upgrade(request);
+}
+
+/** Opens a WebSocket for a valid handshake. */
+function upgrade(request: Request): Response {
+  prepare();
   const [protocol] = parseList(request.headers.get("sec-websocket-protocol"));
 
   // From here on nothing may throw: that would end the whole server.
@@ -114,5 +96,5 @@ export function handler(request: Request): Response {
 if (import.meta.main) {
   // The command line is loaded only when it is used.
   const { main } = await import("./server/command.ts");
-  await main(handler, connections, memory);
+  await main(handler, connections);
 }

@@ -20,7 +20,7 @@ import {
   TEXT,
 } from "./testing/raw.ts";
 import { permitted } from "./testing/tests.ts";
-import { MiB } from "./shared/units.ts";
+import { MiB } from "./server/units.ts";
 
 Deno.test(
   "handler() sends text back as text, and bytes as bytes",
@@ -356,10 +356,32 @@ Deno.test(
     for (const method of ["GET", "HEAD"]) {
       const response = await fetch(url.replace("ws", "http"), { method });
       assertEquals(response.status, 200);
-      assertEquals(await response.text(), method === "GET" ? "ok\n" : "");
+      const line = "ok; open connections: 0\n";
+      assertEquals(await response.text(), method === "GET" ? line : "");
     }
     await using client = await connect(url);
     assertEquals(await client.echo("Hello!"), "Hello!");
+  },
+);
+
+Deno.test(
+  "handler() keeps a text message that is too long from ending the process",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    await using _client = await connect(server.url);
+    using error = stub(console, "error", () => {});
+    const reason = new RangeError("failed to allocate string; buffer exceeds");
+    const event = new PromiseRejectionEvent("unhandledrejection", {
+      promise: Promise.resolve(),
+      reason,
+      cancelable: true,
+    });
+    dispatchEvent(event);
+    assert(event.defaultPrevented, "the process would end");
+    assertEquals(error.calls.map(({ args }) => args), [
+      ["A client sent a text message of more than 512 MiB"],
+    ]);
   },
 );
 

@@ -24,7 +24,7 @@ import {
 } from "../testing/processes.ts";
 import { BINARY, encodeFrame, RawPeer, TEXT } from "../testing/raw.ts";
 import { memoryOf } from "../testing/slow/memory.ts";
-import { KiB, MiB } from "../shared/units.ts";
+import { KiB, MiB } from "../server/units.ts";
 
 const ROUNDS = 20;
 /** Milliseconds. */

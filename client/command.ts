@@ -7,7 +7,7 @@
 import type { converse as Converse, ConverseOptions } from "../main.ts";
 import { CommandError, run, UsageError } from "../shared/exit.ts";
 import { printable } from "../shared/printable.ts";
-import { onTooLongText } from "../shared/too_long_text.ts";
+import { tooLongTextListener } from "../shared/too_long_text.ts";
 import { ConversationError, withoutCredentials } from "./failure.ts";
 
 const HELP = `Holds a WebSocket conversation and logs it.
@@ -137,11 +137,12 @@ async function converseWith(
   options: ConverseOptions,
 ): Promise<void> {
   const shown = printable(withoutCredentials(url));
-  onTooLongText(() => {
+  const onTooLongText = tooLongTextListener(() => {
     throw new CommandError(
       `${shown}: The server sent a text message of more than 512 MiB, which Deno cannot receive`,
     );
   });
+  addEventListener("unhandledrejection", onTooLongText);
   try {
     await converse(url, options);
   } catch (error) {

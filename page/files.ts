@@ -11,7 +11,7 @@ import headers from "../client/headers.ts" with { type: "text" };
 import refusal from "../client/refusal.ts" with { type: "text" };
 import watch from "../client/watch.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
-import { pathOfPlainGet } from "../server/handshake.ts";
+import { pathOfPlainGet } from "../server/plain_http.ts";
 import printable from "../shared/printable.ts" with { type: "text" };
 import token from "../shared/token.ts" with { type: "text" };
 import html from "./index.html" with { type: "text" };

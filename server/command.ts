@@ -6,19 +6,13 @@
 
 import { parseFlags, parseSeconds, quote } from "../shared/arguments.ts";
 import { CommandError, run, UsageError } from "../shared/exit.ts";
+import { readKeyPair } from "../shared/pem.ts";
 import { printable } from "../shared/printable.ts";
-import { onTooLongText } from "../shared/too_long_text.ts";
-import { MiB } from "../shared/units.ts";
-import type { SharedMemory } from "./backlog.ts";
 import type { Connections } from "./connections.ts";
 import { keepServing, type Service } from "./keep_serving.ts";
+import { MiB } from "./units.ts";
 
-/** Returns what --help prints, with the signals of the operating system. */
-function help(): string {
-  const signals = Deno.build.os === "windows"
-    ? "SIGINT (Ctrl-C) and SIGBREAK (Ctrl-Break) stop"
-    : "SIGINT (Ctrl-C), SIGTERM and SIGHUP stop";
-  return `Echoes every WebSocket message to its sender.
+const HELP = `Echoes every WebSocket message to its sender.
 
 Usage: deno run --allow-net echo_server.ts [OPTIONS]
 
@@ -31,19 +25,17 @@ Options:
                           so long and refuse new ones (default 0)
   --max-memory MIB        stop when the process takes more memory than this, for
                           a supervisor to start it again (default 1536)
-  --reuse-port            share the port with other processes, on Linux (needs
-                          --unstable-net)
   -h, --help              print this text
 
-${signals} it. A second one ends --drain.
+SIGINT (Ctrl-C), SIGTERM and SIGHUP stop it, on Windows SIGBREAK (Ctrl-Break),
+too. A second one ends --drain.
 
 Exit code:
   0  a signal stopped it
   1  it could not listen, or not listen again
   2  the command was wrong
-  3  clients have taken file descriptors or memory that cannot be freed: start it
-     again`;
-}
+  3  clients have taken too much memory, or file descriptors that cannot be freed:
+     start it again`;
 
 const OPTIONS = {
   hostname: { type: "string", default: "127.0.0.1" },
@@ -52,7 +44,6 @@ const OPTIONS = {
   key: { type: "string" },
   drain: { type: "string", default: "0" },
   "max-memory": { type: "string", default: "1536" },
-  "reuse-port": { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -60,45 +51,34 @@ const OPTIONS = {
 export function main(
   handler: (request: Request) => Response,
   connections: Connections,
-  memory: SharedMemory,
 ): Promise<void> {
   return run(async () => {
     const { values } = parseFlags({ args: Deno.args, options: OPTIONS });
-    if (values.help) return console.log(help());
+    if (values.help) return console.log(HELP);
     if (values.hostname === "") {
       throw new UsageError("--hostname takes a host name or an address");
     }
-    if ((values.cert === undefined) !== (values.key === undefined)) {
-      throw new UsageError("--cert and --key go together");
-    }
-    if (values["reuse-port"]) checkReusePort();
     const drain = parseSeconds("--drain", values.drain, 0);
     const maxMemory = MiB *
       parseWhole("--max-memory", values["max-memory"], 256, 1_048_576);
     const options = {
       hostname: values.hostname,
       port: parseWhole("--port", values.port, 0, 65535),
-      reusePort: values["reuse-port"],
-      cert: await readPEM("--cert", values.cert),
-      key: await readPEM("--key", values.key),
+      ...await readKeyPair("--cert", values.cert, "--key", values.key),
       onListen() {},
     };
-    // An older Deno cannot import it, and is told so before.
+    // --help does not need it.
     const { servePage, linkToPage } = await import("../page/files.ts");
     // The server needs no file from here on, so no client can get one.
     await Deno.permissions.revoke({ name: "read" });
-    onTooLongText(() =>
-      console.error("A client sent a text message of more than 512 MiB")
-    );
     const address = listen(options, {
       handler: (request) =>
         servePage(request) ?? linkToPage(request, handler(request)),
       connections,
-      memory,
       drain,
       maxMemory,
     });
-    console.log(describeAddress(address, options.cert !== undefined));
+    console.log(describeAddress(address, "cert" in options));
   });
 }
 
@@ -123,18 +103,6 @@ function listen(options: Options, service: Service): Deno.NetAddr {
       );
     }
     throw new CommandError(`Cannot listen on ${where}: ${printable(message)}`);
-  }
-}
-
-/** Throws if the port cannot be shared. */
-function checkReusePort(): void {
-  // Elsewhere, the system gives all connections to one of the processes.
-  if (Deno.build.os !== "linux") {
-    throw new UsageError("--reuse-port works on Linux only");
-  }
-  // Deno has this function only with the flag.
-  if (!("listenDatagram" in Deno)) {
-    throw new UsageError("--reuse-port needs deno run --unstable-net");
   }
 }
 
@@ -176,32 +144,4 @@ function connectable({ hostname, port }: Deno.NetAddr): string {
   if (hostname === "0.0.0.0") hostname = "127.0.0.1";
   if (hostname === "::") hostname = "::1";
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-}
-
-/** Returns the text of a PEM file (RFC 7468), if the option is given. */
-async function readPEM(
-  flag: string,
-  path: string | undefined,
-): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  let text;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new CommandError(
-      `Cannot read ${flag} ${quote(path)}: ${printable(message)}`,
-    );
-  }
-  if (text.trim() === "") {
-    throw new CommandError(`Cannot use ${flag} ${quote(path)}: it is empty`);
-  }
-  if (/-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(text)) {
-    throw new CommandError(
-      `Cannot use ${flag} ${
-        quote(path)
-      }: it is encrypted (decrypt it with openssl pkey)`,
-    );
-  }
-  return text;
 }

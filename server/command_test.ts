@@ -100,12 +100,6 @@ for (
     [["--no-such-flag"], "'--no-such-flag'"],
     [["8000"], "'8000'"],
     [["--hostname", ""], "--hostname takes"],
-    [
-      ["--reuse-port"],
-      Deno.build.os === "linux"
-        ? "--reuse-port needs deno run --unstable-net"
-        : "--reuse-port works on Linux only",
-    ],
     [["--drain", "soon"], "--drain takes a number of seconds from 0"],
     [["--max-memory", "255"], 'from 256 to 1048576, not "255"'],
     [["--max-memory", "2000000"], 'not "2000000"'],
@@ -128,6 +122,11 @@ for (
     [["--cert", PEM[0], "--key", "page"], 'Cannot read --key "page"', 1],
     [["--cert", PEM[1], "--key", PEM[1]], "Cannot use --cert with --key", 1],
     [["--cert", PEM[0], "--key", PEM[0]], "Cannot use --cert with --key", 1],
+    [
+      ["--cert", PEM[0], "--key", PEM[1], "--hostname", "nosuch.invalid"],
+      'Cannot listen on "nosuch.invalid"',
+      1,
+    ],
   ] as [string[], string, number?][]
 ) {
   Deno.test(
@@ -188,5 +187,24 @@ Deno.test(
       "Cannot write the output: No space left on device (os error 28)\n",
     );
     assertEquals(code, 1);
+  },
+);
+
+Deno.test(
+  "echo_server.ts gives up the permission to read files",
+  permitted(),
+  async () => {
+    const script = `
+    import { handler } from "./echo_server.ts";
+    import { main } from "./server/command.ts";
+    import { Connections } from "./server/connections.ts";
+    const read = () => Deno.permissions.querySync({ name: "read" }).state;
+    const before = read();
+    await main(handler, new Connections(1));
+    console.log(before, read());
+    Deno.exit();
+  `;
+    const { stdout } = await deno("eval", script, "--port", "0");
+    assertEquals(stdout.split("\n")[1], "granted prompt");
   },
 );

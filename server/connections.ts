@@ -6,17 +6,19 @@
 
 import type { Outbox } from "./outbox.ts";
 
+/** What a server does with new connections: it refuses all but the first. */
+export type State = "ok" | "full" | "draining" | "stopping";
+
 /** The connections of a server. */
 export class Connections {
-  readonly #most: number;
+  readonly #maxOpen: number;
   readonly #open = new Set<Outbox>();
   #unopened = 0;
-  #isRefusing = false;
-  #isClosing = false;
+  #phase: State = "ok";
 
-  /** @param most How many may be open. */
-  constructor(most: number) {
-    this.#most = most;
+  /** @param maxOpen How many may be open. */
+  constructor(maxOpen: number) {
+    this.#maxOpen = maxOpen;
   }
 
   /** How many are open. */
@@ -32,9 +34,10 @@ export class Connections {
     return this.#unopened;
   }
 
-  /** Whether no more are accepted. */
-  get isFull(): boolean {
-    return this.#isRefusing || this.open >= this.#most;
+  /** Whether new ones are accepted, and if not, why. */
+  get state(): State {
+    if (this.#phase === "ok" && this.open >= this.#maxOpen) return "full";
+    return this.#phase;
   }
 
   /** Counts a connection while it is open. */
@@ -44,27 +47,28 @@ export class Connections {
     // counts from "open" on, and not before.
     socket.addEventListener("open", () => {
       this.#unopened--;
-      if (this.open >= this.#most) {
+      if (this.open >= this.#maxOpen) {
         return socket.close(1013, "No more connections now");
       }
       this.#open.add(outbox);
-      if (this.#isClosing) outbox.shutDown();
+      if (this.#phase === "stopping") outbox.shutDown();
+    }, { once: true });
+    socket.addEventListener("close", () => this.#open.delete(outbox), {
+      once: true,
     });
-    socket.addEventListener("close", () => this.#open.delete(outbox));
   }
 
   /** Accepts no more connections from now on. */
-  refuse(): void {
-    this.#isRefusing = true;
+  drain(): void {
+    this.#phase = "draining";
   }
 
   /**
-   * Refuses new connections, and closes the open ones with 1001. Resolves when
-   * they are closed: if a peer does not read, never.
+   * Accepts no more connections, and closes the open ones with 1001. Resolves
+   * when they are closed: if a peer does not read, never.
    */
   async close(): Promise<void> {
-    this.refuse();
-    this.#isClosing = true;
+    this.#phase = "stopping";
     await Promise.all(Array.from(this.#open, (outbox) => outbox.shutDown()));
   }
 }

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { FakeSocket } from "../testing/fake_socket.ts";
-import { SharedMemory } from "./backlog.ts";
 import { Connections } from "./connections.ts";
 import { Outbox } from "./outbox.ts";
+import { SharedMemory } from "./send_queue.ts";
 
 function add(connections: Connections): FakeSocket {
   const fake = new FakeSocket();
@@ -20,11 +20,11 @@ Deno.test("Connections counts those that are open", () => {
   ];
   // Those that never open take no place.
   assertEquals([connections.open, connections.unopened], [0, 3]);
-  assertEquals(connections.isFull, false);
+  assertEquals(connections.state, "ok");
   first.open();
   second.open();
   assertEquals([connections.open, connections.unopened], [2, 1]);
-  assertEquals(connections.isFull, true);
+  assertEquals(connections.state, "full");
 
   // One that opens too late is closed, and takes no place either.
   third.open();
@@ -36,32 +36,35 @@ Deno.test("Connections counts those that are open", () => {
   first.end();
   first.end();
   assertEquals(connections.open, 1);
-  assertEquals(connections.isFull, false);
+  assertEquals(connections.state, "ok");
 });
 
-Deno.test("Connections accepts no more when it refuses", () => {
-  const connections = new Connections(2);
+Deno.test("drain() accepts no more, and closes none", () => {
+  const connections = new Connections(1);
   const socket = add(connections);
   socket.open();
-  connections.refuse();
-  assertEquals(connections.isFull, true);
+  connections.drain();
+  assertEquals(connections.state, "draining");
   assertEquals(socket.closes, []);
+  socket.end();
 });
 
-Deno.test("close() closes all with 1001, also those that open meanwhile", async () => {
+Deno.test("close() closes all with 1001, also those that open meanwhile", {
+  timeout: 60_000,
+}, async () => {
   const connections = new Connections(2);
   const first = add(connections);
   const second = add(connections);
   first.open();
   let done = false;
   const closed = connections.close().then(() => done = true);
-  assertEquals(connections.isFull, true);
+  assertEquals(connections.state, "stopping");
   second.open();
-  for (const socket of [first, second]) {
-    await socket.untilClosed();
-    assertEquals(socket.closes, [[1001, "Server shutting down"]]);
+  for (const [name, socket] of Object.entries({ first, second })) {
+    await socket.untilClosed(name);
+    assertEquals(socket.closes, [[1001, "Server shutting down"]], name);
   }
-  assertEquals(done, false);
+  assertEquals(done, false, "close() did not wait for the end");
   first.end();
   await closed;
   second.end();

@@ -6,27 +6,13 @@
  */
 
 import { isToken } from "../shared/token.ts";
+import { parseURL, textResponse } from "./plain_http.ts";
 
 /**
- * Answers a plain GET or HEAD request for `/health`: 200 while the server takes
- * connections, and 503 while it does not. Returns undefined for any other
- * request.
- */
-export function answerHealthCheck(
-  request: Request,
-  connections: { isFull: boolean },
-): Response | undefined {
-  if (pathOfPlainGet(request) !== "/health") return;
-  return connections.isFull
-    ? textResponse(503, "full or stopping")
-    : textResponse(200, "ok");
-}
-
-/**
- * Returns the answer to a request that is not a valid handshake, and undefined
+ * Returns the response to a request that is not a valid handshake, and undefined
  * for a valid one.
  */
-export function refuse(request: Request): Response | undefined {
+export function checkHandshake(request: Request): Response | undefined {
   const { method, headers } = request;
   // A proxy that terminates TLS says so in this header.
   const secure = headers.get("x-forwarded-proto") === "https";
@@ -76,38 +62,6 @@ export function refuse(request: Request): Response | undefined {
   if (offer !== null && !isListOfTokens(offer)) {
     return textResponse(400, "Sec-WebSocket-Protocol must be a list of tokens");
   }
-}
-
-/**
- * Returns the path of a GET or HEAD request that asks for no upgrade, and
- * undefined for any other request.
- */
-export function pathOfPlainGet(request: Request): string | undefined {
-  const { method, headers } = request;
-  if (method !== "GET" && method !== "HEAD") return;
-  if (headers.has("upgrade")) return;
-  return parseURL(request)?.pathname;
-}
-
-/**
- * Returns the URL of a request, or null if it is not valid. Deno makes it of the
- * Host header, in which there could be a path or a user name.
- */
-function parseURL({ headers, url }: Request): URL | null {
-  const host = headers.get("host") ?? "";
-  return /[/\\?#@]/.test(host) ? null : URL.parse(url);
-}
-
-/** Returns a response with one line of text. */
-export function textResponse(
-  status: number,
-  line: string,
-  headers: Record<string, string> = {},
-): Response {
-  return new Response(`${line}\n`, {
-    status,
-    headers: { ...headers, "x-content-type-options": "nosniff" },
-  });
 }
 
 /**

@@ -5,7 +5,8 @@
  */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { MiB } from "../shared/units.ts";
+import type { Connections } from "./connections.ts";
+import { MiB } from "./units.ts";
 
 /**
  * Milliseconds that the open connections have to end when the server stops. With
@@ -20,22 +21,28 @@ const DRAIN_INTERVAL = 200;
  * Milliseconds after the first signal for which another one changes nothing.
  * `deno task` passes Ctrl-C on, so the server gets it twice.
  */
-const SAME_SIGNAL = 500;
+const SAME_SIGNAL_TIME = 500;
 
 /** Milliseconds between two attempts to listen again. */
 const RETRY_INTERVAL = 1000;
 
-/** Milliseconds without a failure after which a failure is reported again. */
-const QUIET_INTERVAL = 10_000;
+/** Milliseconds for which a problem is not reported again. */
+const REPORT_INTERVAL = 10_000;
 
 /**
  * If this many handshakes are lost, and more than there are open connections,
  * the server stops, so that a supervisor starts it again.
  */
-const MANY = 100;
+const MAX_LOST_HANDSHAKES = 100;
 
-/** Milliseconds between two looks at the memory. */
-const MEMORY_INTERVAL = 250;
+/**
+ * Milliseconds between two looks at the memory. One connection can fill a
+ * hundred MiB in this time.
+ */
+const MEMORY_INTERVAL = 50;
+
+/** How many times its limit the memory may take while the server stops. */
+const MEMORY_WHILE_STOPPING = 1.25;
 
 /** The exit code when the server must be started again. */
 const EXIT_RESTART = 3;
@@ -43,35 +50,28 @@ const EXIT_RESTART = 3;
 /** What {@linkcode keepServing} needs to know of a server. */
 export interface Service {
   /** Answers requests, as for `Deno.serve`. */
-  handler: Deno.ServeHandler<Deno.NetAddr>;
+  handler: (request: Request) => Response;
   /** Its connections. */
-  connections: {
-    readonly open: number;
-    readonly unopened: number;
-    refuse(): void;
-    close(): Promise<void>;
-  };
-  /** The memory for what peers have not read. */
-  memory: { readonly size: number; lost: number };
+  connections: Pick<
+    Connections,
+    "open" | "unopened" | "state" | "drain" | "close"
+  >;
   /** Milliseconds for which connections may go on after the first signal. */
   drain: number;
-  /**
-   * The bytes of memory beyond which the process stops. Deno keeps buffers for
-   * each connection that a program cannot limit: a few times its largest frame.
-   */
+  /** The bytes of memory beyond which the process stops. */
   maxMemory: number;
 }
 
 /**
- * Serves until SIGINT, SIGTERM or SIGHUP (on Windows: SIGINT or SIGBREAK)
- * arrives. Then it refuses new connections, and waits for the open ones to end
- * by themselves for as long as `drain` says, or until another signal arrives.
- * Then it closes the rest, and ends the process with exit code 0 within 3 s.
+ * Serves until SIGINT, SIGTERM, SIGHUP, or SIGBREAK on Windows. Then it accepts
+ * no more connections, and waits for the open ones to end by themselves for as
+ * long as `drain` says, or until another signal arrives. Then it closes the rest,
+ * and ends the process with exit code 0 within 3 s.
  *
  * When there are no file descriptors left, it tries to listen again every
  * second. But if handshakes that were reset have taken more of them than the
- * open connections, or if too much memory is taken or lost, it stops, and ends
- * the process with exit code 3.
+ * open connections, or if the process takes too much memory, it stops, and ends
+ * the process with exit code 3: at once if the memory grows on.
  *
  * @param options As for `Deno.serve`.
  * @param service What to serve.
@@ -80,14 +80,22 @@ export interface Service {
  */
 export function keepServing(
   options: Deno.ServeTcpOptions & Partial<Deno.TlsCertifiedKeyPem>,
-  { handler, connections, memory, drain, maxMemory }: Service,
+  { handler, connections, drain, maxMemory }: Service,
 ): Deno.NetAddr {
   let firstSignal: number | undefined;
-  let stopping = false;
-  let lastFailure = -Infinity;
+  /** The exit code, as soon as it stops. */
+  let exitCode: number | undefined;
+  const reportShortage = reporter();
+  const reportFull = reporter();
 
   function listen(port: number | undefined): Deno.HttpServer<Deno.NetAddr> {
-    const server = Deno.serve({ ...options, port }, handler);
+    const server = Deno.serve({ ...options, port }, (request) => {
+      const response = handler(request);
+      if (response.status === 503 && connections.state === "full") {
+        reportFull(`Full: ${connections.open} connections are open`);
+      }
+      return response;
+    });
     // Deno takes some errors of accept() for a wanted end.
     server.finished.then(
       () => recover(server.addr.port),
@@ -101,29 +109,25 @@ export function keepServing(
    * unless Deno took it for a wanted end.
    */
   function recover(port: number, error?: Error): void {
-    if (stopping) return;
+    if (exitCode !== undefined) return;
     if (isAboutOneConnection(error)) return listenAgain(port);
     const problem = `Cannot accept connections: ${withoutName(error)}`;
     const { open, unopened } = connections;
-    if (unopened >= MANY && unopened > open) {
+    if (unopened >= MAX_LOST_HANDSHAKES && unopened > open) {
       console.error(
         `${problem}; ${unopened} are lost to handshakes that were reset, so the server stops and must be started again`,
       );
       stop(EXIT_RESTART);
       return;
     }
-    const now = performance.now();
-    if (now - lastFailure > QUIET_INTERVAL) {
-      console.error(
-        `${problem}; the open ones go on, and new ones are accepted as soon as possible`,
-      );
-    }
-    lastFailure = now;
+    reportShortage(
+      `${problem}; the open ones go on, and new ones are accepted as soon as possible`,
+    );
     setTimeout(listenAgain, RETRY_INTERVAL, port);
   }
 
   function listenAgain(port: number): void {
-    if (stopping) return;
+    if (exitCode !== undefined) return;
     try {
       server = listen(port);
     } catch (error) {
@@ -140,59 +144,83 @@ export function keepServing(
 
   function checkMemory(): void {
     const { rss } = Deno.memoryUsage();
-    // A peer that has gone meanwhile has given its memory back.
-    memory.lost = Math.min(memory.lost, rss);
-    const problem = memory.lost > memory.size / 2
-      ? `${inMiB(memory.lost)} are lost to connections that ended with an error`
-      : rss > maxMemory
-      ? `The server takes ${inMiB(rss)} of memory, and ${
-        inMiB(maxMemory)
-      } is the limit`
-      : undefined;
-    if (problem === undefined) return;
-    console.error(
-      `${problem}, so the server stops and must be started again`,
-    );
-    stop(EXIT_RESTART);
+    if (rss <= maxMemory) return;
+    if (exitCode === undefined) {
+      console.error(
+        `The server takes ${inMiB(rss)} of memory, and ${
+          inMiB(maxMemory)
+        } is the limit, so the server stops and must be started again`,
+      );
+      stop(EXIT_RESTART);
+    }
+    if (rss > MEMORY_WHILE_STOPPING * maxMemory) end();
   }
 
   async function onSignal(): Promise<void> {
     const now = performance.now();
     if (firstSignal !== undefined) {
-      if (now - firstSignal >= SAME_SIGNAL) stop(0);
+      if (now - firstSignal >= SAME_SIGNAL_TIME) stop(0);
       return;
     }
     firstSignal = now;
-    connections.refuse();
+    connections.drain();
+    if (drain > 0) {
+      log(
+        `Draining: open connections: ${connections.open}; they may go on for ${
+          drain / 1000
+        } s`,
+      );
+    }
     while (connections.open > 0 && performance.now() - now < drain) {
       await delay(DRAIN_INTERVAL);
     }
     stop(0);
   }
 
-  async function stop(exitCode: number): Promise<void> {
-    if (stopping) return;
-    stopping = true;
-    clearInterval(memoryTimer);
+  async function stop(code: number): Promise<void> {
+    if (exitCode !== undefined) return;
+    exitCode = code;
     // A peer that does not read would delay it forever.
-    setTimeout(() => Deno.exit(exitCode), STOP_TIMEOUT);
+    setTimeout(end, STOP_TIMEOUT);
     await connections.close();
     await server.shutdown().catch(() => {}); // it may have failed before
+    end();
+  }
+
+  function end(): never {
+    log(`Stopped: connections that were cut: ${connections.open}`);
     Deno.exit(exitCode);
   }
 
   let server = listen(options.port);
-  const memoryTimer = setInterval(checkMemory, MEMORY_INTERVAL);
-  // Windows has no others.
-  const signals: Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT", "SIGBREAK"]
-    : ["SIGINT", "SIGTERM", "SIGHUP"];
+  setInterval(checkMemory, MEMORY_INTERVAL);
+  const signals: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  if (Deno.build.os === "windows") signals.push("SIGBREAK");
   for (const signal of signals) Deno.addSignalListener(signal, onSignal);
   return server.addr;
 }
 
 function inMiB(bytes: number): string {
   return `${Math.round(bytes / MiB)} MiB`;
+}
+
+/** Writes a line to standard output, if anybody still reads it. */
+function log(line: string): void {
+  try {
+    console.log(line);
+  } catch {
+    // The server must stop all the same.
+  }
+}
+
+/** Returns what reports a problem, unless it did so less than 10 s before. */
+function reporter(): (line: string) => void {
+  let last = -Infinity;
+  return (line) => {
+    if (performance.now() - last < REPORT_INTERVAL) return;
+    last = performance.now();
+    console.error(line);
+  };
 }
 
 /**

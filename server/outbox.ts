@@ -5,36 +5,34 @@
  */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { MiB } from "../shared/units.ts";
-import { Backlog, MESSAGE_OVERHEAD, type SharedMemory } from "./backlog.ts";
+import {
+  maxBytesOf,
+  MESSAGE_OVERHEAD,
+  SendQueue,
+  type SharedMemory,
+} from "./send_queue.ts";
+import { MiB } from "./units.ts";
 
 /**
- * A peer that was cut off may send this many bytes more before its connection is
- * closed at once: 128 MiB. Without this limit, a peer that keeps sending takes
- * all the time of the server.
+ * The bytes that a peer may still send after it was cut off. Then its connection
+ * is closed at once. Otherwise a peer that keeps sending would take all the time
+ * of the server.
  */
 const MAX_IGNORED_BYTES = 128 * MiB;
 
 /** Milliseconds without a message after which a peer counts as quiet. */
-const QUIET = 200;
+const QUIET_TIME = 200;
 
 /** Milliseconds for which a peer that is never quiet still gets its echoes. */
-const LAST_ECHOES = 1000;
+const LAST_ECHOES_TIME = 1000;
 
 /** Milliseconds for which it is then given the chance to become quiet. */
-const LAST_WAIT = 1000;
-
-/**
- * What an error event says when TCP is over, so that the runtime keeps nothing.
- * The numbers are for Windows, which says it in the user's language.
- */
-const TCP_IS_OVER =
-  /broken pipe|reset|aborted|failed to send frame|os error (32|54|104|10053|10054)\b/i;
+const LAST_WAIT_TIME = 1000;
 
 /** What a server sends over one connection. */
 export class Outbox {
   readonly #socket: WebSocket;
-  readonly #backlog: Backlog;
+  readonly #queue: SendQueue;
   #isEchoing = true;
   /** How many messages have arrived. */
   #received = 0;
@@ -47,47 +45,32 @@ export class Outbox {
    */
   constructor(socket: WebSocket, memory: SharedMemory) {
     this.#socket = socket;
-    this.#backlog = new Backlog(socket, memory);
-    let isTCPOver = false;
-    socket.addEventListener("error", (event) => {
-      isTCPOver = TCP_IS_OVER.test((event as ErrorEvent).message);
-    });
-    socket.addEventListener("close", ({ wasClean }) => {
-      // After another error, Deno keeps the connection until the peer ends it.
-      if (wasClean || isTCPOver) this.#backlog.release();
-      else this.#backlog.lose();
+    this.#queue = new SendQueue(socket, memory);
+    socket.addEventListener("close", () => this.#queue.release(), {
+      once: true,
     });
   }
 
   /** Sends a message, unless too many wait for the peer to read them. */
   send(data: string | ArrayBuffer): void {
-    // A character of a string takes three bytes at most. To count them exactly
-    // takes longer than to ask the socket afterwards.
-    const most = typeof data === "string" ? 3 * data.length : data.byteLength;
     this.#received++;
-    const buffered = this.#socket.bufferedAmount;
-    if (this.#isEchoing && this.#backlog.isFull(buffered, most)) this.#cutOff();
-    if (this.#isEchoing) {
-      this.#socket.send(data);
-      this.#backlog.add(this.#socket.bufferedAmount - buffered);
-    } else {
-      this.#ignored += MESSAGE_OVERHEAD + most;
+    if (this.#isEchoing && !this.#queue.send(data)) this.#cutOff();
+    if (!this.#isEchoing) {
+      this.#ignored += maxBytesOf(data) + MESSAGE_OVERHEAD;
       if (this.#ignored > MAX_IGNORED_BYTES) this.#socket.close(1008);
     }
-    // Free the memory now, because garbage collection comes hundreds of MiB
-    // later.
+    // Free the memory now: garbage collection comes hundreds of MiB later.
     if (typeof data !== "string") data.transfer(0);
   }
 
   /** Sends nothing more, and closes with 1008 when the peer has read the rest. */
   async #cutOff(): Promise<void> {
     this.#isEchoing = false;
-    do await this.#untilQuiet(Infinity); while (
-      this.#socket.bufferedAmount > 0
-    );
+    await this.#untilQuiet(Infinity);
+    while (this.#socket.bufferedAmount > 0) await this.#untilQuiet(Infinity);
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#socket.close(1008, "Too many echoes were not read");
-    this.#backlog.release();
+    this.#queue.release();
   }
 
   /**
@@ -104,11 +87,11 @@ export class Outbox {
     const closed = new Promise((resolve) => {
       this.#socket.addEventListener("close", resolve);
     });
-    if (!await this.#untilQuiet(LAST_ECHOES)) {
+    if (!await this.#untilQuiet(LAST_ECHOES_TIME)) {
       this.#isEchoing = false;
-      await this.#untilQuiet(LAST_WAIT);
+      await this.#untilQuiet(LAST_WAIT_TIME);
     }
-    while (this.#socket.bufferedAmount > 0) await delay(QUIET);
+    while (this.#socket.bufferedAmount > 0) await delay(QUIET_TIME);
     this.#socket.close(1001, "Server shutting down");
     await closed;
   }
@@ -118,7 +101,7 @@ export class Outbox {
     const end = performance.now() + timeout;
     for (;;) {
       const before = this.#received;
-      await delay(QUIET);
+      await delay(QUIET_TIME);
       if (this.#received === before) return true;
       if (performance.now() > end) return false;
     }

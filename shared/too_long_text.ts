@@ -6,22 +6,25 @@
  */
 
 /**
- * Calls a function when a text message arrives that is too long for a string.
- * Without it, that ends the process.
+ * Returns a listener for `unhandledrejection` events. Without it, a text message
+ * that is too long for a string ends the process.
  *
  * @param handle What to do. The connection itself stays open.
  *
  * @example
- * ```ts no-eval
- * import { onTooLongText } from "./too_long_text.ts";
+ * ```ts
+ * import { tooLongTextListener } from "./too_long_text.ts";
  *
- * onTooLongText(() => console.error("A text message was too long"));
+ * const listener = tooLongTextListener(() => console.error("Too long"));
+ * addEventListener("unhandledrejection", listener);
  * ```
  */
-export function onTooLongText(handle: () => void): void {
-  addEventListener("unhandledrejection", (event) => {
+export function tooLongTextListener(
+  handle: () => void,
+): (event: PromiseRejectionEvent) => void {
+  return (event) => {
     if (!/failed to allocate string/.test(event.reason?.message)) return;
     event.preventDefault();
     handle();
-  });
+  };
 }

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { onTooLongText } from "./too_long_text.ts";
+import { tooLongTextListener } from "./too_long_text.ts";
 
-Deno.test("onTooLongText() handles that error, and leaves others to Deno", () => {
+Deno.test("tooLongTextListener() handles that error, and leaves others to Deno", () => {
   let count = 0;
-  onTooLongText(() => count++);
+  const listener = tooLongTextListener(() => count++);
   for (
     const [message, handled] of [
       ["RangeError: failed to allocate string; buffer exceeds maximum", true],
@@ -17,7 +17,7 @@ Deno.test("onTooLongText() handles that error, and leaves others to Deno", () =>
       cancelable: true,
     });
     count = 0;
-    dispatchEvent(event);
+    listener(event);
     assertEquals([event.defaultPrevented, count === 1], [handled, handled]);
   }
 });

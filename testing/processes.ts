@@ -147,7 +147,7 @@ export interface ServerProcess extends RunningProcess {
  * until it listens.
  */
 export function startEchoServer(...args: string[]): Promise<ServerProcess> {
-  const flags = ["--allow-net", "--allow-read", "--unstable-net"];
+  const flags = ["--quiet", "--allow-net", "--allow-read"];
   return startServer(
     Deno.execPath(),
     ["run", ...flags, "echo_server.ts", "--port", "0", ...args],

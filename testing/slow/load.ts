@@ -12,7 +12,7 @@ import {
   TEXT,
 } from "../raw.ts";
 import { permitted } from "../tests.ts";
-import { MiB } from "../../shared/units.ts";
+import { MiB } from "../../server/units.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 
 const WINDOWS = permitted({ ignore: Deno.build.os === "windows" });

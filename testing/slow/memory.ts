@@ -5,7 +5,7 @@
  */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { MiB } from "../../shared/units.ts";
+import { MiB } from "../../server/units.ts";
 import { encodeFrame, type Frame, type RawPeer } from "../raw.ts";
 
 /** Returns the memory of a process, in bytes. */

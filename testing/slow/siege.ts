@@ -5,7 +5,7 @@ import { BINARY, CLOSE, encodeFrame, PING, RawPeer, TEXT } from "../raw.ts";
 import { permitted } from "../tests.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 import { setTimeout as delay } from "node:timers/promises";
-import { MiB } from "../../shared/units.ts";
+import { MiB } from "../../server/units.ts";
 
 const LINUX = permitted({
   ignore: Deno.build.os !== "linux",
