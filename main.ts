@@ -11,53 +11,22 @@
  */
 
 import { ConversationError } from "./client/failure.ts";
-import { withHeaders } from "./client/headers.ts";
+import { handshakeOptions } from "./client/headers.ts";
+import type { ConverseOptions } from "./client/options.ts";
 import { Watch } from "./client/watch.ts";
 import { printable } from "./shared/printable.ts";
 
-export { ConversationError };
-
-/**
- * Options for {@linkcode converse}. Times are in milliseconds, below 2 ** 31.
- */
-export interface ConverseOptions {
-  /** What to send. @default {["Hello WebSocket!", "Hello World!"]} */
-  messages?: string[];
-  /** The subprotocols to offer; the server must choose one. @default {[]} */
-  protocols?: string[];
-  /**
-   * Headers to send with the opening handshake, such as `Authorization`. Deno,
-   * Bun and Node.js send them; in a browser, `converse()` rejects.
-   */
-  headers?: Record<string, string>;
-  /**
-   * A text that one of the server's text messages must contain. With it,
-   * messages are not counted.
-   */
-  expect?: string;
-  /** The pause after each message. @default {1000} */
-  pause?: number;
-  /**
-   * How long to wait for the server: for the connection to open, for the
-   * answers after the last pause, and for the close. @default {10_000}
-   */
-  timeout?: number;
-  /** Gets every line, as text that is safe to print. @default {console.log} */
-  log?: (line: string) => void;
-}
+export { ConversationError, type ConverseOptions };
 
 /**
  * Holds a conversation with a WebSocket server, and logs it. It uses only web
  * APIs, so it runs in browsers, too.
  *
- * Deno does not limit a message in fragments, so a hostile server can fill the
- * memory. A handshake that is refused is sent once more, to read the reason.
- *
  * @param url The URL of the server: ws:, wss:, http: or https:.
  * @param options What to send, and how long to wait.
- * @returns A promise that resolves if the connection opened, at least as many
- * messages arrived as were sent (or the expected one), and the server answered
- * the close with 1000.
+ * @returns A promise that resolves if everything that was owed arrived, and the
+ * connection then ended with code 1000 or without a code, whichever end closed
+ * it. Owed are as many messages as were sent, or the expected one.
  * @throws {ConversationError} (as a rejection) If not. The message is one line:
  * the URL, what happened and what to do. After a time-out, the connection may
  * still be open, and keep Deno running.
@@ -79,12 +48,11 @@ export async function converse(
 ): Promise<void> {
   const {
     messages = ["Hello WebSocket!", "Hello World!"],
-    protocols = [],
     pause = 1000,
     log = console.log,
   } = options;
 
-  const socket = new WebSocket(url, withHeaders(protocols, options.headers));
+  const socket = new WebSocket(url, handshakeOptions(options));
   socket.binaryType = "arraybuffer"; // reading a Blob would take an await
 
   socket.addEventListener("open", () => log("connected"));
@@ -93,19 +61,20 @@ export async function converse(
   });
   socket.addEventListener("close", () => log("disconnected"));
 
-  // It listens after the listeners that log, so what it has seen is logged.
+  // A Watch listens for these events, too, and for "error". It is told about each
+  // of them after the line is logged, so the log comes before the verdict.
   const watch = new Watch(socket, url, options);
 
-  await watch.opening();
+  await watch.opened();
   for (const message of messages) {
     if (socket.readyState !== WebSocket.OPEN) break;
     socket.send(message);
     log(`client -> server: ${printable(message)}`);
     await watch.pause(pause);
   }
-  await watch.answers(messages.length);
+  await watch.answered(messages.length, pause);
   socket.close(1000);
-  await watch.closing();
+  await watch.closed();
 }
 
 if (import.meta.main) {

@@ -128,7 +128,7 @@ Deno.test("converse() without a pause is quick", permitted(), async () => {
   assert(performance.now() - start < 900);
 });
 
-Deno.test("converse() sends other messages, or none", permitted(), async () => {
+Deno.test("converse() sends other messages", permitted(), async () => {
   await using server = serveHere(handler);
   assertEquals(
     await logOf(server.url, { messages: ["", "日本語 👩‍💻"], pause: 50 }),
@@ -141,13 +141,46 @@ Deno.test("converse() sends other messages, or none", permitted(), async () => {
       "disconnected",
     ],
   );
-  const start = performance.now();
-  assertEquals(
-    await logOf(server.url, { messages: [] }),
-    ["connected", "disconnected"],
-  );
-  assert(performance.now() - start < 5000, "It waited for answers");
 });
+
+Deno.test(
+  "converse() sends bytes as a binary message",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    assertEquals(
+      await logOf(server.url, { messages: [bytes(0x10, 0xff)], pause: 50 }),
+      [
+        "connected",
+        "client -> server: 2 bytes: 10 ff",
+        "client <- server: 2 bytes: 10 ff",
+        "disconnected",
+      ],
+    );
+  },
+);
+
+Deno.test(
+  "converse() without messages stays connected for one pause",
+  permitted(),
+  async () => {
+    await using server = serveHere(handler);
+    for (const pause of [400, 0]) {
+      const start = performance.now();
+      const lines = await logOf(server.url, { messages: [], pause });
+      const time = performance.now() - start;
+      assertEquals(lines, ["connected", "disconnected"]);
+      assert(
+        time >= pause - 1 && time < pause + 2000,
+        `A pause of ${pause} ms took ${time} ms`,
+      );
+    }
+    const start = performance.now();
+    await logOf(server.url, { messages: [] });
+    const time = performance.now() - start;
+    assert(time >= 999 && time < 3000, `The default pause took ${time} ms`);
+  },
+);
 
 Deno.test(
   "converse() escapes what it sends and what it gets",
@@ -240,7 +273,10 @@ Deno.test(
       peer[Symbol.dispose]();
     });
     assertEquals(
-      await logOf(`ws://127.0.0.1:${server.port}/`, { messages: [] }),
+      await logOf(`ws://127.0.0.1:${server.port}/`, {
+        messages: [],
+        pause: 50,
+      }),
       ["connected", "client <- server: Welcome!", "disconnected"],
     );
   },
@@ -315,7 +351,7 @@ Deno.test(
     await assertRejects(
       () => converse(url, { timeout: 100, ...NO_LOG }),
       ConversationError,
-      "No answer to the opening handshake within 0.1 s (timed out)",
+      "No answer to the opening handshake within 0.1 s (timed out; perhaps a wrong path, subprotocol or Origin)",
     );
     await ended;
   },
@@ -336,20 +372,25 @@ Deno.test(
     await assertRejects(
       () => converse(`ws://127.0.0.1:${server.port}/`, { log }),
       ConversationError,
-      "The server closed too early, with 1000 (normal closure)",
+      "The server closed too early, after 0 of 2 messages, with 1000 (normal closure), 0.0 s after it opened",
     );
     assertEquals(lines[0], "connected");
     assertEquals(lines.at(-1), "disconnected");
   },
 );
 
-/** Answers a handshake, sends these texts, and answers the close. */
-function greets(...texts: string[]): Behavior {
+/** Answers a handshake, sends these messages, and answers the close. */
+function greets(...messages: (string | Uint8Array<ArrayBuffer>)[]): Behavior {
   return async (peer) => {
     await acceptHandshake(peer);
-    for (const text of texts) {
-      const payload = new TextEncoder().encode(text);
-      await peer.send({ opcode: TEXT, payload, masked: false });
+    for (const message of messages) {
+      const isText = typeof message === "string";
+      const payload = isText ? new TextEncoder().encode(message) : message;
+      await peer.send({
+        opcode: isText ? TEXT : BINARY,
+        payload,
+        masked: false,
+      });
     }
     for (;;) {
       const frame = await peer.readFrame();
@@ -364,20 +405,22 @@ Deno.test(
   "converse() waits for the expected text, however many messages arrive",
   permitted(),
   async () => {
-    await using server = new RawServer(greets("hello", "tick", "an ack!"));
-    assertEquals(
-      await logOf(`ws://127.0.0.1:${server.port}/`, {
+    for (
+      const messages of [
+        ["hello", "tick", "an ack!"],
+        // What comes after it does not matter.
+        ["an ack!", "tick"],
+        ["tick", new TextEncoder().encode("\xff ack")],
+      ]
+    ) {
+      await using server = new RawServer(greets(...messages));
+      const lines = await logOf(`ws://127.0.0.1:${server.port}/`, {
         messages: [],
         expect: "ack",
-      }),
-      [
-        "connected",
-        "client <- server: hello",
-        "client <- server: tick",
-        "client <- server: an ack!",
-        "disconnected",
-      ],
-    );
+        pause: 100,
+      });
+      assertEquals(lines.length, messages.length + 2, `${messages}`);
+    }
   },
 );
 
@@ -386,29 +429,170 @@ Deno.test(
   permitted(),
   async () => {
     for (
-      const [texts, count] of [
-        [["hello", "tick"], "2 other messages"],
-        [["hello"], "1 other message"],
-        [[], "0 other messages"],
+      const [messages, others] of [
+        [["hello", "tick"], "2 other messages came"],
+        [["hello"], "1 other message came"],
+        [[], "0 other messages came"],
+        [["hello", bytes(1)], "2 other messages came, 1 of them binary"],
       ] as const
     ) {
-      await using server = new RawServer(greets(...texts));
-      const { message } = await assertRejects(
+      await using server = new RawServer(greets(...messages));
+      const { message, timedOut, closeCode } = await assertRejects(
         () =>
           converse(`ws://127.0.0.1:${server.port}/`, {
             messages: ["a", "b"],
             expect: "ack\n",
-            pause: 0,
-            timeout: 200,
+            pause: 50,
+            timeout: 500,
             ...NO_LOG,
           }),
         ConversationError,
       );
       assertStringIncludes(
         message,
-        `: No message contained "ack\\n" within 0.2 s (timed out); ${count} came`,
+        `: No message contained "ack\\n" within 0.5 s (timed out); ${others}`,
       );
+      assertEquals([timedOut, closeCode], [true, 1000]);
     }
+  },
+);
+
+/** Ends a conversation after one message, in one of several ways. */
+interface Ending {
+  name: string;
+  /** What is sent back before the close. @default {1} */
+  answers?: number;
+  /** The close code, or null for none. Without it TCP ends. */
+  code?: number | null;
+  /** Whether the client closes first. */
+  clientFirst?: boolean;
+  /** @default {["Hello!"]} */
+  messages?: string[];
+  expect?: string;
+  /** What is wrong, if anything is. */
+  error?: string;
+}
+
+const ENDINGS: Ending[] = [
+  { name: "the client closes and gets 1000", code: 1000, clientFirst: true },
+  { name: "the client closes and gets no code", code: null, clientFirst: true },
+  // Deno does not tell this from a close frame without a code.
+  { name: "the client closes and TCP ends", clientFirst: true },
+  { name: "the server closes with 1000", code: 1000 },
+  { name: "the server closes without a code", code: null },
+  {
+    name: "the server closes with 1000 after the expected text",
+    expect: "Hello!",
+    messages: ["Hello!", "Hello again!"],
+    code: 1000,
+  },
+  {
+    name: "the server closes with 1011",
+    code: 1011,
+    error:
+      "The server closed with 1011 (internal error), 0.0 s after it opened",
+  },
+  {
+    name: "the client closes and gets 1008",
+    code: 1008,
+    clientFirst: true,
+    error: "The server answered the close with 1008 (policy violation)",
+  },
+  {
+    name: "the server closes with 1000 before the second message",
+    messages: ["Hello!", "Hello again!"],
+    code: 1000,
+    error:
+      "The server closed too early, after 1 of 2 messages, with 1000 (normal closure), 0.0 s after it opened",
+  },
+  {
+    name: "the server closes without a code before the answer",
+    answers: 0,
+    code: null,
+    error:
+      "The server closed too early, after 0 of 1 messages, with 1005 (no status received), 0.0 s after it opened",
+  },
+  {
+    name: "the server closes with 1000 before the expected text",
+    expect: "ack",
+    code: 1000,
+    error:
+      'The server closed too early, before a message contained "ack"; 1 other message came, with 1000 (normal closure), 0.0 s after it opened',
+  },
+  {
+    name: "TCP ends after the answer",
+    error:
+      "The connection dropped, no close frame came (1006), 0.0 s after it opened",
+  },
+];
+
+for (const ending of ENDINGS) {
+  const { name, answers = 1, code, clientFirst, expect, error } = ending;
+  const { messages = ["Hello!"] } = ending;
+  const verdict = error === undefined ? "takes it as a success" : "says so";
+  Deno.test(`converse() ${verdict} when ${name}`, permitted(), async () => {
+    await using server = new RawServer(async (peer) => {
+      await acceptHandshake(peer);
+      const frame = await peer.readFrame();
+      for (let i = 0; i < answers; i++) {
+        await peer.send({ ...frame, masked: false });
+      }
+      if (clientFirst) await peer.readFrame();
+      if (code !== undefined) {
+        const payload = code === null ? bytes() : bytes(code >> 8, code & 255);
+        await peer.send({ opcode: CLOSE, payload, masked: false });
+        if (!clientFirst) await peer.drain();
+      }
+      peer[Symbol.dispose]();
+    });
+    const url = `ws://127.0.0.1:${server.port}/`;
+    const options = { messages, expect, pause: 1000, ...NO_LOG };
+    const failure = await converse(url, options)
+      .catch((failure: ConversationError) => failure);
+    assertEquals(failure?.message, error && `${url}: ${error}`);
+    const closeCode = code === undefined ? 1006 : code ?? 1005;
+    assertEquals(failure?.closeCode, error && closeCode);
+  });
+}
+
+Deno.test(
+  "converse() says when a connection without messages ends too early",
+  permitted(),
+  async () => {
+    await using server = serveHere((request) => {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.addEventListener("open", () => {
+        setTimeout(() => socket.close(4401, "bad token"), 300);
+      });
+      return response;
+    });
+    const { message, closeCode } = await assertRejects(
+      () =>
+        converse(server.url, {
+          messages: [],
+          headers: { Authorization: "Bearer token" },
+          ...NO_LOG,
+        }),
+      ConversationError,
+    );
+    assertMatch(
+      message,
+      /: The server closed too early, with 4401 \(private use\) "bad …", 0\.[3-9] s after it opened$/,
+    );
+    assertEquals(closeCode, 4401);
+  },
+);
+
+Deno.test(
+  "converse() says in numbers how it failed, for programs",
+  permitted(),
+  async () => {
+    await using server = serveHere(() => new Response(null, { status: 418 }));
+    const { status, timedOut, closeCode } = await assertRejects(
+      () => converse(server.url, NO_LOG),
+      ConversationError,
+    );
+    assertEquals([status, timedOut, closeCode], [418, false, undefined]);
   },
 );
 
@@ -544,7 +728,8 @@ const CASES: Case[] = [
     tls: true,
     origin: "ws://localhost",
     logged: ["disconnected"],
-    error: /\(if it .* TLS, try wss:\/\/localhost:\d+\/\)/,
+    error:
+      /answer is not HTTP\/1\.1 \(if it speaks TLS, try wss:\/\/localhost:\d+\/\)/,
   },
   {
     name: "ws:// goes to a TLS port that explains itself in HTTP",
@@ -570,13 +755,14 @@ const CASES: Case[] = [
     name: "the answer is HTTP 404",
     peer: answers(encodeAnswer(404)),
     logged: ["disconnected"],
-    error: /answered HTTP 404 instead of 101/,
+    error:
+      /answered HTTP 404 instead of 101 \(a wrong path or subprotocol, or a proxy that drops Upgrade\)$/,
   },
   {
     name: "the answer is HTTP 200 with escape sequences in its status line",
     peer: answers("HTTP/1.1 200 \x1b[31mOK\r\nContent-Length: 0\r\n\r\n"),
     logged: ["disconnected"],
-    error: /answered HTTP 200 instead of 101$|answer is not HTTP\/1\.1/,
+    error: /answer is not HTTP\/1\.1/,
   },
   {
     name: "the answer is a redirect",
@@ -612,20 +798,21 @@ const CASES: Case[] = [
       peer[Symbol.dispose]();
     },
     logged: ["disconnected"],
-    error: /closed the connection without an answer/,
+    error:
+      /closed the connection without an answer \(a wrong path, a missing subprotocol, or TLS: try wss:\/\/127\.0\.0\.1:\d+\/\)$/,
   },
   {
     name: "TCP is accepted and the handshake is never answered",
     peer: (peer) => peer.drain(),
     logged: [],
-    error: /No answer to the opening handshake within 0\.5 s \(timed out\)/,
+    error: /No answer to the opening handshake within 0\.5 s \(timed out/,
   },
   {
     name: "TCP is accepted and TLS is never answered",
     peer: (peer) => peer.drain(),
     origin: "wss://127.0.0.1",
     logged: [],
-    error: /No answer to the opening handshake within 0\.5 s \(timed out\)/,
+    error: /No answer to the opening handshake within 0\.5 s \(timed out/,
   },
   {
     name: "the answer to the handshake never ends",
@@ -634,7 +821,7 @@ const CASES: Case[] = [
       await peer.drain();
     },
     logged: [],
-    error: /No answer to the opening handshake within 0\.5 s \(timed out\)/,
+    error: /No answer to the opening handshake within 0\.5 s \(timed out/,
   },
   {
     name: "the connection drops",
@@ -644,7 +831,8 @@ const CASES: Case[] = [
       peer[Symbol.dispose]();
     },
     logged: [...CONNECTED, "disconnected"],
-    error: /connection dropped, no close frame came \(1006\)$/,
+    error:
+      /connection dropped, no close frame came \(1006\), 0\.\d s after it opened$/,
   },
   {
     name: "the connection drops in the middle of a frame",
@@ -655,37 +843,29 @@ const CASES: Case[] = [
       peer[Symbol.dispose]();
     },
     logged: [...CONNECTED, "disconnected"],
-    error: /connection dropped, no close frame came \(1006\)$/,
-  },
-  {
-    name: "the connection drops instead of an answer to the close",
-    peer: async (peer) => {
-      await acceptHandshake(peer);
-      await peer.send({ ...await peer.readFrame(), masked: false });
-      await peer.readFrame();
-      peer[Symbol.dispose]();
-    },
-    logged: [...SAID, "disconnected"],
-    // Deno does not tell this from a close frame without a code.
-    error: /close was not answered with 1000: 1005 \(no status received\)$/,
+    error:
+      /connection dropped, no close frame came \(1006\), 0\.\d s after it opened$/,
   },
   {
     name: "the server breaks the protocol with invalid UTF-8",
     peer: sends(TEXT, bytes(0xff)),
     logged: [...CONNECTED, "disconnected"],
-    error: /no close frame came \(1006\): .*UTF-8/,
+    error:
+      /: The server broke the WebSocket protocol: .*UTF-8.*, 0\.\d s after it opened$/,
   },
   {
     name: "the server breaks the protocol with a reserved bit",
     peer: sends(TEXT, bytes(65), { rsv: 4 }),
     logged: [...CONNECTED, "disconnected"],
-    error: /no close frame came \(1006\): .*Reserved bits/,
+    error:
+      /: The server broke the WebSocket protocol: Reserved bits are not zero, 0\.\d s after it opened$/,
   },
   {
     name: "the server closes with 1011 and a reason",
     peer: sends(CLOSE, bytes(0x03, 0xf3, ...new TextEncoder().encode("boom"))),
     logged: [...CONNECTED, "disconnected"],
-    error: /closed too early, with 1011 \(internal error\) "boom"$/,
+    error:
+      /closed too early, after 0 of 1 messages, with 1011 \(internal error\) "boom", 0\.\d s after it opened$/,
   },
   {
     name: "the server closes with a reason that is meant for the terminal",
@@ -694,32 +874,8 @@ const CASES: Case[] = [
       bytes(0x0f, 0xa0, ...new TextEncoder().encode("\x1b[2J\nclient")),
     ),
     logged: [...CONNECTED, "disconnected"],
-    error: /with 4000 \(private use\) "\\u001b\[2J\\nclient"$/,
-  },
-  {
-    name: "the server closes with 1000, but too early",
-    peer: sends(CLOSE, bytes(0x03, 0xe8)),
-    logged: [...CONNECTED, "disconnected"],
-    error: /closed too early, with 1000 \(normal closure\)$/,
-  },
-  {
-    name: "the server closes before the second message",
-    peer: sends(CLOSE, bytes(0x03, 0xe8)),
-    messages: ["Hello!", "Hello again!"],
-    logged: [...CONNECTED, "disconnected"],
-    error: /closed too early, with 1000 \(normal closure\)$/,
-  },
-  {
-    name: "the server closes without a code",
-    peer: sends(CLOSE, bytes()),
-    logged: [...CONNECTED, "disconnected"],
-    error: /closed too early, with 1005 \(no status received\)$/,
-  },
-  {
-    name: "the server answers the close with another code",
-    peer: answersClose(bytes(0x03, 0xf0)),
-    logged: [...SAID, "disconnected"],
-    error: /close was not answered with 1000: 1008 \(policy violation\)$/,
+    error:
+      /with 4000 \(private use\) "\\u001b\[2J\\nclient", 0\.\d s after it opened$/,
   },
   {
     name: "the server chooses no subprotocol",
@@ -778,7 +934,7 @@ const CASES: Case[] = [
     name: "the server never answers the close",
     peer: answersClose(),
     logged: SAID,
-    error: /No answer to the close within 0\.5 s \(timed out\)/,
+    error: /No answer to the close within 0\.5 s \(timed out/,
   },
   {
     name: "the server never answers the close and goes on talking",
@@ -792,7 +948,7 @@ const CASES: Case[] = [
     },
     logged: SAID,
     noise: "client <- server: 1 byte: 01",
-    error: /No answer to the close within 0\.5 s \(timed out\)/,
+    error: /No answer to the close within 0\.5 s \(timed out/,
   },
 ];
 

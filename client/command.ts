@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { converse as Converse, ConverseOptions } from "../main.ts";
 import { CommandError, run, UsageError } from "../shared/exit.ts";
 import { printable } from "../shared/printable.ts";
 import { tooLongTextListener } from "../shared/too_long_text.ts";
 import { ConversationError, withoutCredentials } from "./failure.ts";
+import type { Converse, ConverseOptions } from "./options.ts";
 
 const HELP = `Holds a WebSocket conversation and logs it.
 
@@ -24,28 +24,51 @@ Options:
   --header "NAME: VALUE"  a header to send with the opening handshake, such as
                           Authorization or Origin; can be repeated
   --protocol NAME         a subprotocol to offer; can be repeated
-  --connect-only          send nothing
-  --expect TEXT           succeed if a text message contains this, however many
+  --connect-only          send nothing, and stay connected for one pause
+  --hex                   every MESSAGE is bytes, such as "10 0c" or 100c, to be
+                          sent as a binary message
+  --expect TEXT           succeed if a message contains this, however many
                           messages arrive
   --pause SECONDS         the pause after each message (default 1)
   --timeout SECONDS       how long to wait for the server: for the connection to
                           open, for the answers, and for the close (default 10)
+  --client-cert FILE --client-key FILE
+                          a TLS client certificate and its private key, in PEM
+                          (needs --allow-read)
   -h, --help              print this text
 
 Exit code:
-  0  the connection opened, at least as many messages arrived as were sent (they
-     are not compared) or the expected one did, and the server answered the
-     close with code 1000
+  0  everything that was owed arrived (as many messages as were sent, which are
+     not compared, or the expected one), and the connection then ended with code
+     1000 or without a code
   1  anything else happened
   2  the command was wrong`;
 
+/** Where the server of this process listens. */
+const hostname = "127.0.0.1";
+
 /** Holds the conversation that the command line asks for. */
-export function main(converse: typeof Converse): Promise<void> {
+export function main(converse: Converse): Promise<void> {
   return run(async () => {
     const { url, options } = await readCommandLine(Deno.args);
     if (options === undefined) return console.log(HELP);
-    if (url === undefined) await converseWithOwnServer(converse, options);
-    else await converseWith(converse, url, options);
+    const server = url === undefined ? await startServer() : undefined;
+    const target = url ?? `ws://${hostname}:${server!.addr.port}/`;
+    const onTooLongText = tooLongTextListener(() => {
+      throw new CommandError(
+        `${
+          printable(withoutCredentials(target))
+        }: The server sent a text message of more than 512 MiB, which Deno cannot receive`,
+      );
+    });
+    addEventListener("unhandledrejection", onTooLongText);
+    try {
+      await converse(target, options);
+    } catch (error) {
+      throw explain(error, target, server !== undefined);
+    }
+    options.client?.close();
+    await server?.shutdown();
   });
 }
 
@@ -67,10 +90,13 @@ async function readCommandLine(args: string[]): Promise<CommandLine> {
     tokens: true,
     options: {
       help: { type: "boolean", short: "h" },
-      header: { type: "string", multiple: true, default: [] },
-      protocol: { type: "string", multiple: true, default: [] },
+      header: { type: "string", multiple: true },
+      protocol: { type: "string", multiple: true },
       "connect-only": { type: "boolean" },
+      hex: { type: "boolean" },
       expect: { type: "string" },
+      "client-cert": { type: "string" },
+      "client-key": { type: "string" },
       pause: { type: "string", default: "1" },
       timeout: { type: "string", default: "10" },
     },
@@ -79,13 +105,10 @@ async function readCommandLine(args: string[]): Promise<CommandLine> {
   const [url, ...messages] = positionals;
 
   // After -- everything is meant as it is.
-  const end = tokens.find(({ kind }) => kind === "option-terminator")?.index;
-  const before =
-    tokens.filter(({ kind, index }) =>
-      kind === "positional" && index < (end ?? Infinity)
-    ).length;
-  const secondURL = messages.slice(0, Math.max(0, before - 1))
-    .find((message) => /^wss?:\/\//i.test(message));
+  const end = tokens.findIndex(({ kind }) => kind === "option-terminator");
+  const [, ...others] = tokens.slice(0, end < 0 ? undefined : end)
+    .flatMap((token) => token.kind === "positional" ? [token.value] : []);
+  const secondURL = others.find((other) => /^wss?:\/\//i.test(other));
   if (secondURL !== undefined) {
     throw new UsageError(
       `Only one URL at a time (to send ${
@@ -93,20 +116,41 @@ async function readCommandLine(args: string[]): Promise<CommandLine> {
       } as a message, put -- before it)`,
     );
   }
+  const { pause, timeout, hex, ...aboutServer } = values;
+  const [option] = Object.keys(aboutServer);
+  if (url === undefined && option !== undefined) {
+    throw new UsageError(
+      `--${option} needs a URL (is the variable that holds it empty?)`,
+    );
+  }
   if (values["connect-only"] && messages.length > 0) {
     throw new UsageError("--connect-only sends nothing, so give no MESSAGE");
   }
+  if (hex && messages.length === 0) {
+    throw new UsageError("--hex needs a URL and a MESSAGE");
+  }
   const options: ConverseOptions = {
     protocols: values.protocol,
-    headers: await parseHeaders(values.header),
+    headers: await parseHeaders(values.header ?? []),
     expect: values.expect,
-    pause: parseSeconds("--pause", values.pause, 0),
-    timeout: parseSeconds("--timeout", values.timeout, 0.001),
+    pause: parseSeconds("--pause", pause, 0),
+    timeout: parseSeconds("--timeout", timeout, 0.001),
+    client: await makeClient(values["client-cert"], values["client-key"]),
   };
   if (values["connect-only"] || messages.length > 0) {
-    options.messages = messages;
+    options.messages = hex ? messages.map(parseHex) : messages;
   }
   return { url, options };
+
+  function parseHex(text: string): Uint8Array<ArrayBuffer> {
+    try {
+      return Uint8Array.fromHex(text.replaceAll(" ", ""));
+    } catch {
+      throw new UsageError(
+        `--hex takes bytes of two digits, such as "10 0c", not ${quote(text)}`,
+      );
+    }
+  }
 }
 
 /** Returns headers by their names, or undefined if there are none. */
@@ -120,6 +164,9 @@ async function parseHeaders(
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(0, colon)).trim();
     const value = line.slice(colon + 1).trim();
+    if (name.toLowerCase() === "sec-websocket-protocol") {
+      throw new UsageError("--header: use --protocol to offer subprotocols");
+    }
     const problem = checkHeader(name, value);
     if (problem !== undefined) throw new UsageError(`--header: ${problem}`);
     // RFC 6265 section 5.4, and RFC 9110 section 5.3.
@@ -130,71 +177,55 @@ async function parseHeaders(
   return Object.fromEntries(headers);
 }
 
-/** Converses with the server at a URL. */
-async function converseWith(
-  converse: typeof Converse,
-  url: string,
-  options: ConverseOptions,
-): Promise<void> {
-  const shown = printable(withoutCredentials(url));
-  const onTooLongText = tooLongTextListener(() => {
-    throw new CommandError(
-      `${shown}: The server sent a text message of more than 512 MiB, which Deno cannot receive`,
-    );
-  });
-  addEventListener("unhandledrejection", onTooLongText);
+/** Returns what connects with a client certificate, if one is given. */
+async function makeClient(
+  cert: string | undefined,
+  key: string | undefined,
+): Promise<Deno.HttpClient | undefined> {
+  if (cert === undefined && key === undefined) return;
+  const { readKeyPair } = await import("../shared/pem.ts");
+  const pair = await readKeyPair("--client-cert", cert, "--client-key", key);
   try {
-    await converse(url, options);
+    return Deno.createHttpClient({ ...pair!, http2: false });
   } catch (error) {
-    if (error instanceof ConversationError) {
-      throw new CommandError(error.message);
-    }
-    if (error instanceof Deno.errors.NotCapable) {
-      throw new CommandError(`${shown}: ${error.message}`);
-    }
-    if (error instanceof DOMException && error.name === "SyntaxError") {
-      throw new UsageError(describeSyntaxError(url, error.message));
-    }
-    throw error;
+    const problem = printable((error as Error).message);
+    throw new CommandError(
+      `Cannot use --client-cert with --client-key: ${problem}`,
+    );
   }
 }
 
-/** Says in one line what `new WebSocket` does not accept. */
-function describeSyntaxError(url: string, message: string): string {
-  if (/^(Invalid|Cannot supply the same) protocol/.test(message)) {
-    return `--protocol takes a token, and each token once: ${message}`;
-  }
-  const shown = withoutCredentials(url);
-  const problem = message.replaceAll(url, shown);
-  return printable(
-    `"${shown}" is not a WebSocket URL: ${problem} (wanted: ws://… or wss://…)`,
-  );
-}
-
-/** Converses with the echo server of this project, on a free port. */
-async function converseWithOwnServer(
-  converse: typeof Converse,
-  options: ConverseOptions,
-): Promise<void> {
-  const hostname = "127.0.0.1";
+/** Starts the echo server of this project, on a free port. */
+async function startServer(): Promise<Deno.HttpServer<Deno.NetAddr>> {
   // Ask for both ends at once: the user answers one question, not two.
   await Deno.permissions.request({ name: "net", host: hostname });
   const { handler } = await import("../echo_server.ts");
-  const server = Deno.serve({ hostname, port: 0, onListen() {} }, handler);
-  try {
-    await converseWith(
-      converse,
-      `ws://${hostname}:${server.addr.port}/`,
-      options,
-    );
-  } catch (error) {
-    if (!(error instanceof CommandError) || /timed out/.test(error.message)) {
-      throw error;
-    }
-    // The server is there, so the most likely cause is a proxy in between.
-    throw new CommandError(
-      `${error.message} (if HTTP_PROXY or ALL_PROXY is set, set NO_PROXY=${hostname})`,
+  return Deno.serve({ hostname, port: 0, onListen() {} }, handler);
+}
+
+/** Returns the error for the command line, if the user can understand it. */
+function explain(error: unknown, url: string, isOwnServer: boolean): unknown {
+  if (error instanceof ConversationError) {
+    // Its own server is there, so the most likely cause is a proxy in between.
+    const hint = isOwnServer && !error.timedOut
+      ? ` (if HTTP_PROXY or ALL_PROXY is set, set NO_PROXY=${hostname})`
+      : "";
+    return new CommandError(error.message + hint);
+  }
+  const shown = withoutCredentials(url);
+  if (error instanceof Deno.errors.NotCapable) {
+    return new CommandError(`${printable(shown)}: ${error.message}`);
+  }
+  if (!(error instanceof DOMException && error.name === "SyntaxError")) {
+    return error;
+  }
+  if (/^(Invalid|Cannot supply the same) protocol/.test(error.message)) {
+    return new UsageError(
+      `--protocol takes a token, and each token once: ${error.message}`,
     );
   }
-  await server.shutdown();
+  const problem = error.message.replaceAll(url, shown);
+  return new UsageError(printable(
+    `"${shown}" is not a WebSocket URL: ${problem} (wanted: ws://… or wss://…)`,
+  ));
 }

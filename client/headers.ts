@@ -5,6 +5,7 @@
  */
 
 import { isToken } from "../shared/token.ts";
+import type { ConverseOptions } from "./options.ts";
 
 /**
  * The headers that an opening handshake has by itself (RFC 6455 section 4.1),
@@ -32,53 +33,28 @@ export function checkHeader(name: string, value: string): string | undefined {
 }
 
 /**
- * Takes what may be secret out of a text of the server, which may repeat what it
- * was sent: the values of headers, the tokens in them, and the password of the
- * URL. Only the Origin may be shown.
- */
-export function withoutSecrets(
-  text: string,
-  url: string,
-  headers: Record<string, string> = {},
-): string {
-  const { username, password } = new URL(url);
-  const values = Object.entries(headers)
-    .filter(([name]) => name.toLowerCase() !== "origin")
-    .map(([, value]) => value);
-  if (password !== "") values.push(password, btoa(`${username}:${password}`));
-  return values
-    .flatMap((value) => [value, ...value.split(/[\s;,=]+/)])
-    // Shorter ones are no secrets, and occur in ordinary words.
-    .filter((secret) => secret.length >= 6)
-    .reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
-}
-
-/**
- * Returns the second argument for `new WebSocket`: the subprotocols and, if
- * there are any, the headers. Deno, Bun and Node.js take headers. A browser takes
- * no object here and turns it into a string, which throws.
+ * Returns the second argument for `new WebSocket`. The standard knows only
+ * subprotocols there. Deno, Bun and Node.js also take an object with headers. A
+ * browser turns such an object into a string, which throws.
  *
  * @throws {TypeError} If a header is not valid.
  */
-export function withHeaders(
-  protocols: string[],
-  headers?: Record<string, string>,
+export function handshakeOptions(
+  { protocols = [], headers = {}, client }: ConverseOptions,
 ): string[] {
-  const entries = Object.entries(headers ?? {});
-  if (entries.length === 0) return protocols;
+  const entries = Object.entries(headers);
+  if (entries.length === 0 && client === undefined) return protocols;
   for (const [name, value] of entries) {
     const problem = checkHeader(name, value);
     if (problem !== undefined) throw new TypeError(problem);
   }
   const options = {
-    protocols,
-    headers,
+    ...{ protocols, headers, client },
     toString() {
       throw new TypeError(
         "a browser sends no other headers with a WebSocket than its own",
       );
     },
   };
-  // The standard knows only subprotocols.
   return options as unknown as string[];
 }

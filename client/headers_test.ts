@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { checkHeader, withHeaders, withoutSecrets } from "./headers.ts";
+import { checkHeader, handshakeOptions } from "./headers.ts";
 
 Deno.test("checkHeader() takes what HTTP allows", () => {
   for (
@@ -38,44 +38,32 @@ Deno.test("checkHeader() names what is wrong, and never a value", () => {
   ) assertEquals(checkHeader(name!, value!), problem);
 });
 
-Deno.test("withoutSecrets() takes out what a server repeats", () => {
-  const basic = btoa("user:password");
-  const headers = {
-    Authorization: "Bearer token-1",
-    Cookie: "a=session1; b=2",
-    Origin: "https://example.org",
-  };
-  for (
-    const [text, expected] of [
-      ["Authorization: Bearer token-1!", "Authorization: …!"],
-      ["no token-1, no token-1", "no …, no …"],
-      ["cookie session1 b", "cookie … b"],
-      ["https://example.org is forbidden", "https://example.org is forbidden"],
-      [`Basic ${basic}, password`, "Basic …, …"],
-      ["Nothing of it", "Nothing of it"],
-    ]
-  ) {
-    const url = "wss://user:password@a/";
-    assertEquals(withoutSecrets(text!, url, headers), expected);
-  }
-  assertEquals(withoutSecrets("text", "ws://a/"), "text");
-});
-
-Deno.test("withHeaders() leaves the protocols alone if there are no headers", () => {
+Deno.test("handshakeOptions() leaves the protocols alone if there is nothing else", () => {
   const protocols = ["a"];
-  assertEquals(withHeaders(protocols) === protocols, true);
-  assertEquals(withHeaders(protocols, {}) === protocols, true);
+  assertEquals(handshakeOptions({ protocols }) === protocols, true);
+  assertEquals(handshakeOptions({ protocols, headers: {} }), protocols);
+  assertEquals(handshakeOptions({}), []);
 });
 
-Deno.test("withHeaders() rejects headers that are not valid", () => {
-  assertThrows(() => withHeaders([], { Host: "a" }), TypeError, "Host");
+Deno.test("handshakeOptions() rejects headers that are not valid", () => {
+  const options = { headers: { Host: "a" } };
+  assertThrows(() => handshakeOptions(options), TypeError, "Host");
 });
 
-Deno.test("withHeaders() returns what a browser cannot turn into a protocol", () => {
-  const options = withHeaders(["a"], { b: "c" });
+Deno.test("handshakeOptions() returns what a browser cannot turn into a protocol", () => {
+  const options = handshakeOptions({ protocols: ["a"], headers: { b: "c" } });
   assertThrows(
     () => `${options}`,
     TypeError,
     "a browser sends no other headers with a WebSocket than its own",
   );
+});
+
+Deno.test("handshakeOptions() hands on what makes the connection", () => {
+  using client = Deno.createHttpClient({});
+  assertEquals(Object.entries(handshakeOptions({ client })).slice(0, 3), [
+    ["protocols", []],
+    ["headers", {}],
+    ["client", client],
+  ] as unknown as [string, string][]);
 });

@@ -1,83 +1,146 @@
 /**
- * Says in plain words what an HTTP answer to an opening handshake means.
+ * Says in plain words why a connection did not open.
  *
  * @module
  */
 
-import { printable } from "../shared/printable.ts";
-import type { Answer } from "./second_handshake.ts";
+import { DROPPED, type Failure, withoutCredentials } from "./failure.ts";
+import { describeResponse } from "./response.ts";
+import { type Show, show } from "./secrets.ts";
+import type { HandshakeRequest } from "./second_handshake.ts";
 
-/** How many characters of a redirect's target or of a body are shown. */
-const SHOWN = 200;
-
-const NO_SERVER_BEHIND_PROXY =
-  "perhaps a proxy answers, and the server behind it does not";
-
-/** What the statuses mean for somebody who wants a WebSocket. */
-const HINTS: Record<number, string> = {
-  401: 'to send credentials: --header "Authorization: Bearer TOKEN"',
-  403: "to send credentials or another Origin: --header",
-  407: "the proxy wants credentials",
-  426: "a proxy in between may drop the Upgrade header",
-  502: NO_SERVER_BEHIND_PROXY,
-  503: NO_SERVER_BEHIND_PROXY,
-  504: NO_SERVER_BEHIND_PROXY,
+/** Why a connection did not open. */
+export type Refusal = Failure & {
+  /** What happened, in one line. */
+  problem: string;
 };
 
 /**
- * Returns why an HTTP answer did not open a connection.
+ * Returns why a connection did not open. In Deno, the handshake may be sent once
+ * more to find that out.
  *
- * @param url The URL of the WebSocket, without credentials.
- * @param answer The answer.
+ * @param request The handshake.
+ * @param message The `message` of the error event. Deno says the cause there; a
+ * browser has no such property, because scripts must not know the cause (WHATWG
+ * WebSockets, "feedback from the protocol").
+ * @param timeout Milliseconds to wait for a response.
+ * @param showText What shows the server's words.
  */
-export function describeHTTPAnswer(url: string, answer: Answer): string {
-  const { status, location } = answer;
-  if (status === 101) {
-    return "The opening handshake failed, although the server answered HTTP 101 (try again)";
+export async function describeRefusal(
+  request: HandshakeRequest,
+  message: string,
+  timeout: number,
+  showText: Show = show,
+): Promise<Refusal> {
+  if (message === "" || !("Deno" in globalThis)) {
+    return { problem: "Could not connect (is the server running?)" };
   }
-  const target = location === undefined ? "" : ` to ${shorten(location)}`;
-  const reason = reasonIn(answer);
-  const hint = hintAboutTLS(url, answer) ?? hintFor(status, reason);
-  return `The server answered HTTP ${status}${target} instead of 101` +
-    (reason === "" ? "" : `: ${shorten(reason)}`) +
-    (hint === undefined ? "" : ` (${hint})`);
+  const url = withoutCredentials(request.url);
+  const problem = message.replace(/^.*failed to connect to WebSocket: /, "");
+  const secure = url.startsWith("wss:");
+  const code = /Invalid status code: (\d+)/.exec(problem)?.[1];
+  const status = code === undefined ? undefined : Number(code);
+  const known = describeNetwork(url, problem);
+  if (known !== undefined) return { problem: known };
+  if (!secure && status === undefined) {
+    return { problem: describeNoResponse(url, problem) };
+  }
+
+  // For wss:, Deno has told only about its attempt over HTTP/2. For ws:, only
+  // the status.
+  const { sendSecondHandshake } = await import("./second_handshake.ts");
+  const second = await sendSecondHandshake(request, timeout);
+  const response = secure || second.status === status ? second : { status };
+  if (response.status !== undefined) {
+    return {
+      problem: describeResponse(url, response, showText),
+      status: response.status,
+    };
+  }
+  const { problem: again = "" } = response;
+  return {
+    problem: describeNetwork(url, again) ?? describeNoResponse(url, again),
+    timedOut: TIMED_OUT.test(again),
+  };
 }
 
-/** Returns the first line of a text, or JSON as one line. Not of HTML. */
-function reasonIn({ type = "", body = "" }: Answer): string {
-  const text = body.trim();
-  if (/^application\/([\w.-]+\+)?json\b/i.test(type)) {
-    return text.replace(/\s+/g, " ");
+/** What `fetch` says when its signal has ended it. */
+const TIMED_OUT = /aborted due to timeout/;
+
+/**
+ * Returns why the host name, the TCP connection or the TLS handshake failed, or
+ * undefined if they did not.
+ */
+function describeNetwork(url: string, problem: string): string | undefined {
+  const certificate = "The server's TLS certificate";
+  if (/opening CA file/.test(problem)) {
+    return `The file given with --cert cannot be used: ${show(problem)}`;
   }
-  const isText = type === "" || /^text\/(?!html\b)/i.test(type);
-  if (!isText || /^<(!doctype|html)\b/i.test(text)) return "";
-  return text.split(/[\r\n]/, 1)[0]!;
+  if (/dns error/.test(problem)) {
+    return `Host "${new URL(url).hostname}" not found (check the spelling)`;
+  }
+  if (/tcp connect error/.test(problem)) {
+    return "Connection refused or host unreachable (is the server running, and the proxy if HTTP_PROXY is set?)";
+  }
+  if (/proxy authentication required/.test(problem)) {
+    return describeResponse(url, { status: 407 });
+  }
+  if (/certificate expired/.test(problem)) {
+    return `${certificate} has expired`;
+  }
+  if (/not valid for name/.test(problem)) {
+    const name = /valid for \w+\("([^"]*)"\)/.exec(problem)?.[1];
+    return `${certificate} is for another host name` +
+      (name === undefined ? "" : `: ${show(name)}`);
+  }
+  if (/UnknownIssuer/.test(problem)) {
+    return `${certificate} is from an unknown authority (give its CA with --cert or DENO_CERT; perhaps the server leaves out an intermediate certificate)`;
+  }
+  if (/CaUsedAsEndEntity/.test(problem)) {
+    return `${certificate} is that of an authority (make it with basicConstraints=CA:FALSE)`;
+  }
+  if (/invalid peer certificate/.test(problem)) {
+    return `${certificate} is not valid: ${show(problem)}`;
+  }
+  if (/CertificateRequired/.test(problem)) {
+    return "The server wants a client certificate (--client-cert and --client-key)";
+  }
+  if (/ProtocolVersion/.test(problem)) {
+    return "The server does not speak TLS 1.2 or 1.3, which Deno needs";
+  }
+  if (/corrupt message/.test(problem)) {
+    return `The server does not speak TLS there (try ${otherScheme(url)})`;
+  }
 }
 
-/** Returns the URL to try if the answer is that ws: should be wss:. */
-function hintAboutTLS(
-  url: string,
-  { status, location, body = "" }: Answer,
-): string | undefined {
-  if (url.startsWith("wss:")) return;
-  const target = URL.parse(location ?? url, url.replace(/^ws/, "http"));
-  if (target?.protocol === "https:") {
-    return `try ${shorten(target.href.replace(/^http/, "ws"))}`;
+/** Returns why a handshake got no HTTP response. */
+function describeNoResponse(url: string, problem: string): string {
+  const secure = url.startsWith("wss:");
+  const hint = secure
+    ? "a wrong path or a missing subprotocol"
+    : `a wrong path, a missing subprotocol, or TLS: try ${otherScheme(url)}`;
+  if (/parsed|operation was canceled/.test(problem)) {
+    return "The server's answer is not HTTP/1.1" +
+      (secure ? "" : ` (if it speaks TLS, try ${otherScheme(url)})`);
   }
-  // nginx and Go say this when plain HTTP comes to a port that wants TLS.
-  if (status === 400 && /plain HTTP|HTTP request to an HTTPS/i.test(body)) {
-    return `try ${url.replace(/^ws/, "wss")}`;
+  if (TIMED_OUT.test(problem)) {
+    return "The opening handshake failed, and another one was not answered (timed out)";
   }
+  if (/NoApplicationProtocol/.test(problem)) {
+    return "The server does not accept HTTP/1.1, which a WebSocket begins with";
+  }
+  if (/connection error|reset|os error (54|104|10054)\b/.test(problem)) {
+    return `The server reset the connection without an answer (${hint})`;
+  }
+  if (DROPPED.test(problem)) {
+    return `The server closed the connection without an answer (${hint})`;
+  }
+  return `The opening handshake failed: ${show(problem)}`;
 }
 
-/** Returns what a status means, unless the reason contradicts it. */
-function hintFor(status = 0, reason: string): string | undefined {
-  const hint = HINTS[status];
-  // A server that gives its reason is there.
-  return hint === NO_SERVER_BEHIND_PROXY && reason !== "" ? undefined : hint;
-}
-
-/** Returns the beginning of a foreign text, safe to print. */
-function shorten(text: string): string {
-  return printable(text.slice(0, SHOWN)) + (text.length > SHOWN ? "…" : "");
+/** Returns the URL with ws: instead of wss:, or the other way round. */
+function otherScheme(url: string): string {
+  return url.startsWith("wss:")
+    ? url.replace(/^wss/, "ws")
+    : url.replace(/^ws/, "wss");
 }

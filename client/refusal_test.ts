@@ -1,120 +1,93 @@
 import { assertEquals } from "@std/assert";
-import { describeHTTPAnswer } from "./refusal.ts";
-import type { Answer } from "./second_handshake.ts";
+import { describeRefusal } from "./refusal.ts";
 
-const describe = (answer: Answer, url = "ws://a/b") =>
-  describeHTTPAnswer(url, answer)
-    .replace("The server answered ", "").replace(" instead of 101", " …");
+const PREFIX = "NetworkError: failed to connect to WebSocket: ";
 
-Deno.test("describeHTTPAnswer() gives a hint that follows the status", () => {
-  const credentials =
-    ' (to send credentials: --header "Authorization: Bearer TOKEN")';
-  const behind =
-    " (perhaps a proxy answers, and the server behind it does not)";
+Deno.test("describeRefusal() says what Deno's messages mean", async () => {
+  const certificate = "The server's TLS certificate";
   for (
-    const [status, hint] of [
-      [200, ""],
-      [400, ""],
-      [401, credentials],
-      [403, " (to send credentials or another Origin: --header)"],
-      [404, ""],
-      [407, " (the proxy wants credentials)"],
-      [426, " (a proxy in between may drop the Upgrade header)"],
-      [429, ""],
-      [502, behind],
-      [503, behind],
-      [504, behind],
-    ] as const
-  ) {
-    assertEquals(describe({ status }), `HTTP ${status} …${hint}`);
-    assertEquals(describe({ status }, "wss://a/"), `HTTP ${status} …${hint}`);
-  }
-  assertEquals(
-    describe({ status: 503, body: "No more connections now" }),
-    "HTTP 503 …: No more connections now",
-  );
-  assertEquals(
-    describeHTTPAnswer("ws://a/", { status: 101 }),
-    "The opening handshake failed, although the server answered HTTP 101 (try again)",
-  );
-});
-
-Deno.test("describeHTTPAnswer() shows the first line of a text", () => {
-  for (
-    const [type, body, reason] of [
+    const [url, message, expected] of [
+      ["ws://a/", "", "Could not connect (is the server running?)"],
       [
-        "text/plain",
-        "Subprotocol chat.v2 required\n",
-        "Subprotocol chat.v2 required",
+        "wss://a/",
+        "Failed opening CA file: No such file",
+        "The file given with --cert cannot be used: Failed opening CA file: No such file",
       ],
-      ["text/plain; charset=utf-8", "\r\n one\r\ntwo", "one"],
-      ["", "Transport unknown", "Transport unknown"],
-      ["text/plain", "\x1b[2J\u202e", "\\u001b[2J\\u202e"],
-      ["text/plain", "a".repeat(201), "a".repeat(200) + "…"],
-      ["text/plain", "a".repeat(200), "a".repeat(200)],
       [
-        "application/json",
-        '{\n  "error": "missing token"\n}\n',
-        '{ "error": "missing token" }',
+        "wss://a/",
+        'invalid peer certificate: certificate not valid for name "a"; certificate is only valid for DnsName("b\x1b")',
+        `${certificate} is for another host name: b\\u001b`,
       ],
-      ["application/problem+json;charset=utf-8", '{"a": 1}', '{"a": 1}'],
-      ["application/octet-stream", "secret", ""],
-      ["application/jsonp", "secret", ""],
-      ["text/html", "secret", ""],
-      ["TEXT/HTML; charset=utf-8", "secret", ""],
-      ["", "<!DOCTYPE html><p>secret", ""],
-      ["text/plain", " <html>secret", ""],
-      ["text/plain", " \n ", ""],
+      [
+        "wss://a/",
+        "invalid peer certificate: NotValidForName: not valid for name",
+        `${certificate} is for another host name`,
+      ],
+      [
+        "wss://a/",
+        "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+        `${certificate} is that of an authority (make it with basicConstraints=CA:FALSE)`,
+      ],
+      [
+        "wss://a/",
+        "invalid peer certificate: Bad\x1bEncoding",
+        `${certificate} is not valid: invalid peer certificate: Bad\\u001bEncoding`,
+      ],
+      [
+        "wss://a/",
+        "received fatal alert: CertificateRequired",
+        "The server wants a client certificate (--client-cert and --client-key)",
+      ],
+      [
+        "wss://a/",
+        "received fatal alert: ProtocolVersion",
+        "The server does not speak TLS 1.2 or 1.3, which Deno needs",
+      ],
+      [
+        "ws://a/",
+        "connection error",
+        "The server reset the connection without an answer (a wrong path, a missing subprotocol, or TLS: try wss://a/)",
+      ],
+      ...[54, 104, 10054].map((code) =>
+        [
+          "ws://a/",
+          `\u041f (os error ${code})`,
+          "The server reset the connection without an answer (a wrong path, a missing subprotocol, or TLS: try wss://a/)",
+        ] as const
+      ),
+      [
+        "ws://a/",
+        "\u041f (os error 10053)",
+        "The server closed the connection without an answer (a wrong path, a missing subprotocol, or TLS: try wss://a/)",
+      ],
+      [
+        "ws://a/",
+        "something \x1b new",
+        "The opening handshake failed: something \\u001b new",
+      ],
     ] as const
   ) {
-    assertEquals(
-      describe({ status: 400, type, body }),
-      `HTTP 400 …${reason === "" ? "" : `: ${reason}`}`,
-      `${type} ${body}`,
-    );
+    const text = message === "" ? "" : PREFIX + message;
+    const { problem } = await describeRefusal({ url }, text, 1000);
+    assertEquals(problem, expected, message);
   }
 });
 
-Deno.test("describeHTTPAnswer() shows where a redirect leads", () => {
-  const hint = (url: string) => ` (try ${url})`;
-  for (
-    const [url, location, rest] of [
-      ["ws://a/b", "/c", ""],
-      ["ws://a/b", "https://c/d?e", hint("wss://c/d?e")],
-      ["ws://a/b", "http://c/", ""],
-      ["wss://a/b", "https://c/", ""],
-      ["ws://a/b", "https://\x1b/", ""],
-      ["ws://a/b", "//[", ""],
-    ] as const
-  ) {
-    const shown = location.replace("\x1b", "\\u001b");
-    assertEquals(
-      describe({ status: 301, location }, url),
-      `HTTP 301 to ${shown} …${rest}`,
+Deno.test("describeRefusal() shows no message of other runtimes", async () => {
+  const { Deno } = globalThis;
+  Reflect.deleteProperty(globalThis, "Deno");
+  try {
+    const message = "wss://me:secret@a/ failed";
+    const { problem } = await describeRefusal(
+      { url: "wss://a/" },
+      message,
+      1000,
     );
-  }
-  const long = "/" + "a".repeat(1000);
-  assertEquals(
-    describe({ status: 302, location: long }),
-    `HTTP 302 to ${long.slice(0, 200)}… …`,
-  );
-});
-
-Deno.test("describeHTTPAnswer() advises TLS where the answer does", () => {
-  for (
-    const [type, body] of [
-      ["text/html", "<title>400 The plain HTTP request was sent to HTTPS port"],
-      ["text/plain", "Client sent an HTTP request to an HTTPS server."],
-    ] as const
-  ) {
     assertEquals(
-      describe({ status: 400, type, body }).split("(")[1],
-      "try wss://a/b)",
+      problem,
+      "Could not connect (is the server running?)",
     );
-    assertEquals(describe({ status: 404, type, body }).includes("(try"), false);
-    assertEquals(
-      describe({ status: 400, type, body }, "wss://a/").includes("(try"),
-      false,
-    );
+  } finally {
+    Object.assign(globalThis, { Deno });
   }
 });

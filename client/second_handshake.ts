@@ -1,42 +1,46 @@
 /**
- * Finds out how a server answers a handshake. Only for Deno.
+ * Finds out how a server responds to a handshake. Only for Deno.
  *
  * When a handshake over TLS fails, Deno's WebSocket tries again over HTTP/2, and
- * reports only how that failed. Of an HTTP answer it tells only the status. With
- * `fetch`, the handshake can be sent over HTTP/1.1 and its answer read.
+ * reports only how that failed. Of an HTTP response it tells only the
+ * status. With `fetch`, the handshake can be sent over HTTP/1.1 and its response
+ * read.
  *
  * @module
  */
 
+import type { ConverseOptions } from "./options.ts";
+
 /** An opening handshake to be sent. */
-export interface HandshakeRequest {
+export interface HandshakeRequest
+  extends Pick<ConverseOptions, "protocols" | "headers" | "client"> {
   /** The URL of the WebSocket, perhaps with credentials. */
   url: string;
-  /** The subprotocols to offer. */
-  protocols: string[];
-  /** Further headers. */
-  headers?: Record<string, string>;
 }
 
-/** What a server answered. */
-export interface Answer {
-  /** The HTTP status, if there was an HTTP answer. */
+/** The HTTP response of a server, or why there was none. */
+export interface HandshakeResponse {
+  /** The HTTP status, if there was an HTTP response. */
   status?: number;
+  /** The reason phrase, from the status line. */
+  statusText?: string;
+  /** The scheme of the credentials that are wanted, and its parameters. */
+  authenticate?: string;
   /** The target of a redirect. */
   location?: string;
   /** The type of the body, empty if the server does not say it. */
   type?: string;
   /** The beginning of the body, as text. */
   body?: string;
-  /** Why there was no HTTP answer. */
+  /** Why there was no HTTP response. */
   problem?: string;
 }
 
 /** How many bytes of a body are read. */
-const READ_BYTES = 1024;
+const MAX_BODY_BYTES = 1024;
 
 /** For how many milliseconds a body is read. */
-const READ_TIMEOUT = 1000;
+const BODY_TIMEOUT = 1000;
 
 /**
  * Sends the handshake of a WebSocket once more (RFC 6455 section 4.1), and
@@ -46,9 +50,9 @@ const READ_TIMEOUT = 1000;
  * @param timeout Milliseconds to wait.
  */
 export async function sendSecondHandshake(
-  { url, protocols, headers = {} }: HandshakeRequest,
+  { url, protocols = [], headers = {}, client }: HandshakeRequest,
   timeout: number,
-): Promise<Answer> {
+): Promise<HandshakeResponse> {
   const key = crypto.getRandomValues(new Uint8Array(16)).toBase64();
   const all = new Headers(headers);
   all.set("connection", "Upgrade");
@@ -64,15 +68,17 @@ export async function sendSecondHandshake(
   if (all.has("authorization")) target.username = target.password = "";
   try {
     // Over HTTP/2 there is no Upgrade.
-    using client = Deno.createHttpClient({ http2: false });
+    using http1 = Deno.createHttpClient({ http2: false });
     const response = await fetch(target, {
-      client,
+      client: client ?? http1,
       headers: all,
       redirect: "manual",
       signal: AbortSignal.timeout(timeout),
     });
     return {
       status: response.status,
+      statusText: response.statusText,
+      authenticate: response.headers.get("www-authenticate") ?? "",
       location: response.headers.get("location") ?? undefined,
       type: response.headers.get("content-type") ?? "",
       body: await readBeginning(response),
@@ -89,10 +95,10 @@ async function readBeginning({ body }: Response): Promise<string> {
   if (body === null) return "";
   const decoder = new TextDecoder();
   const reader = body.getReader();
-  const timer = setTimeout(() => reader.cancel().catch(() => {}), READ_TIMEOUT);
+  const timer = setTimeout(() => reader.cancel().catch(() => {}), BODY_TIMEOUT);
   let text = "";
   try {
-    for (let rest = READ_BYTES; rest > 0;) {
+    for (let rest = MAX_BODY_BYTES; rest > 0;) {
       const { value, done } = await reader.read();
       if (done) break;
       text += decoder.decode(value.subarray(0, rest), { stream: true });

@@ -27,7 +27,9 @@ async function verdictsOn(urls: string[]): Promise<string[]> {
   );
 }
 
-const STATUSES = [200, 301, 404, 418, 429];
+const STATUSES = [200, 301, 404, 410, 429];
+
+const HINT = " (a wrong path or subprotocol, or a proxy that drops Upgrade)";
 
 /** What a server offers in the TLS handshake (RFC 7301). */
 const ALPN = {
@@ -57,7 +59,7 @@ for (const [name, alpnProtocols] of Object.entries(ALPN)) {
       assertEquals(
         await verdictsOn(urls),
         STATUSES.map((status) =>
-          `The server answered HTTP ${status} instead of 101`
+          `The server answered HTTP ${status} instead of 101${HINT}`
         ),
       );
     },
@@ -95,11 +97,11 @@ Deno.test(
       ],
       [
         tls((peer) => peer[Symbol.dispose]()),
-        "The server closed the connection without an answer",
+        "The server closed the connection without an answer (a wrong path or a missing subprotocol)",
       ],
       [
         tls(answers(""), ["http/1.1"]),
-        "The server closed the connection without an answer",
+        "The server closed the connection without an answer (a wrong path or a missing subprotocol)",
       ],
       [
         tls(answers("SSH-2.0-\x1b[2J\r\n")),
@@ -115,7 +117,7 @@ Deno.test(
       ],
       [
         tls((peer) => peer.drain()),
-        "No answer to the opening handshake within 4 s (timed out)",
+        "No answer to the opening handshake within 4 s (timed out; perhaps a wrong path, subprotocol or Origin)",
       ],
       [
         tls(answersOnce()),
@@ -170,7 +172,7 @@ Deno.test(
             '{"error":"missing token"}',
           ),
         ),
-        '401 instead of 101: {"error":"missing token"} (to send credentials: --header "Authorization: Bearer TOKEN")',
+        '401 instead of 101: {"error":"missing token"} (to send credentials: --header "Authorization: Bearer TOKEN"; or the Origin is wrong)',
       ],
       [
         answers(encodeAnswer(400, text, long)),
@@ -237,15 +239,34 @@ Deno.test(
 );
 
 Deno.test(
+  "sendSecondHandshake() reads no more than 1,024 bytes of a body, and hangs up",
+  permitted(),
+  async () => {
+    const { promise: hungUp, resolve } = Promise.withResolvers<void>();
+    await using server = new RawServer(async (peer) => {
+      await peer.readHead();
+      const text = encodeAnswer(400, {}, "x".repeat(100_000));
+      await peer.write(text.replace("100000", "200000"));
+      await peer.drain();
+      resolve();
+    });
+    const url = `ws://127.0.0.1:${server.port}/`;
+    const { body } = await sendSecondHandshake({ url }, 10_000);
+    assertEquals(body?.length, 1024);
+    await hungUp;
+  },
+);
+
+Deno.test(
   "converse() believes the first answer over ws://",
   permitted(),
   async () => {
     const text = { "Content-Type": "text/plain" };
     for (
       const [first, second, verdict] of [
-        [404, undefined, "404 instead of 101"],
-        [404, encodeAnswer(500, text, "Oh"), "404 instead of 101"],
-        [404, "nonsense\r\n\r\n", "404 instead of 101"],
+        [404, undefined, `404 instead of 101${HINT}`],
+        [404, encodeAnswer(500, text, "Oh"), `404 instead of 101${HINT}`],
+        [404, "nonsense\r\n\r\n", `404 instead of 101${HINT}`],
         [
           404,
           encodeAnswer(404, text, "No such room"),
@@ -337,7 +358,7 @@ Deno.test(
           stdout,
           `disconnected\n${
             url.replace(credentials, "")
-          }: The server answered HTTP 400 instead of 101\n`,
+          }: The server answered HTTP 400 instead of 101${HINT}\n`,
         );
         const [first, second, ...more] = heads.map((head) =>
           head.split("\r\n")

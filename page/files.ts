@@ -9,6 +9,8 @@ import { stripTypeScriptTypes } from "node:module";
 import failure from "../client/failure.ts" with { type: "text" };
 import headers from "../client/headers.ts" with { type: "text" };
 import refusal from "../client/refusal.ts" with { type: "text" };
+import response from "../client/response.ts" with { type: "text" };
+import secrets from "../client/secrets.ts" with { type: "text" };
 import watch from "../client/watch.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
 import { pathOfPlainGet } from "../server/plain_http.ts";
@@ -31,6 +33,8 @@ const FILES = new Map<string, { type: string; body: string }>([
   ["/client/failure.ts", script(failure)],
   ["/client/headers.ts", script(headers)],
   ["/client/refusal.ts", script(refusal)],
+  ["/client/response.ts", script(response)],
+  ["/client/secrets.ts", script(secrets)],
   ["/client/watch.ts", script(watch)],
   ["/shared/printable.ts", script(printable)],
   ["/shared/token.ts", script(token)],

@@ -61,7 +61,7 @@ Deno.test("servePage() serves every script that a script imports", async () => {
       queue.push(new URL(specifier!, `http://host${path}`).pathname);
     }
   }
-  assertEquals(seen.size, 9);
+  assertEquals(seen.size, 11);
 });
 
 Deno.test("servePage() sets the type and the policies of what it serves", () => {

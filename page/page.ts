@@ -59,7 +59,7 @@ const STATES = [
   "Connecting",
   "Connected",
   "Closing",
-  "Send will connect",
+  "Not connected",
 ];
 
 function showState(): void {
@@ -83,7 +83,9 @@ function connect(): void {
   });
   connection.addEventListener("close", (event) => {
     showState();
-    const how = opened ? describeClose(event) : "could not connect";
+    const how = opened
+      ? describeClose(event)
+      : "could not connect (is the server running?)";
     messages.add(event.wasClean ? "note" : "failure", `disconnected: ${how}`);
     // There may be a new connection already, with messages that wait for it.
     if (connection !== socket) return;

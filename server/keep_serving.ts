@@ -52,10 +52,7 @@ export interface Service {
   /** Answers requests, as for `Deno.serve`. */
   handler: (request: Request) => Response;
   /** Its connections. */
-  connections: Pick<
-    Connections,
-    "open" | "unopened" | "state" | "drain" | "close"
-  >;
+  connections: Omit<Connections, "add">;
   /** Milliseconds for which connections may go on after the first signal. */
   drain: number;
   /** The bytes of memory beyond which the process stops. */
@@ -67,11 +64,10 @@ export interface Service {
  * no more connections, and waits for the open ones to end by themselves for as
  * long as `drain` says, or until another signal arrives. Then it closes the rest,
  * and ends the process with exit code 0 within 3 s.
- *
  * When there are no file descriptors left, it tries to listen again every
  * second. But if handshakes that were reset have taken more of them than the
- * open connections, or if the process takes too much memory, it stops, and ends
- * the process with exit code 3: at once if the memory grows on.
+ * open connections, or if the process takes too much memory, it stops with exit
+ * code 3: at once if the memory grows on.
  *
  * @param options As for `Deno.serve`.
  * @param service What to serve.
@@ -165,7 +161,7 @@ export function keepServing(
     firstSignal = now;
     connections.drain();
     if (drain > 0) {
-      log(
+      console.log(
         `Draining: open connections: ${connections.open}; they may go on for ${
           drain / 1000
         } s`,
@@ -188,7 +184,7 @@ export function keepServing(
   }
 
   function end(): never {
-    log(`Stopped: connections that were cut: ${connections.open}`);
+    console.log(`Stopped: connections that were cut: ${connections.open}`);
     Deno.exit(exitCode);
   }
 
@@ -202,15 +198,6 @@ export function keepServing(
 
 function inMiB(bytes: number): string {
   return `${Math.round(bytes / MiB)} MiB`;
-}
-
-/** Writes a line to standard output, if anybody still reads it. */
-function log(line: string): void {
-  try {
-    console.log(line);
-  } catch {
-    // The server must stop all the same.
-  }
 }
 
 /** Returns what reports a problem, unless it did so less than 10 s before. */

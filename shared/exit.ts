@@ -4,8 +4,8 @@
  * @module
  */
 
-/** The oldest Deno that the commands run with. */
-const OLDEST_DENO = "2.9.5";
+/** The oldest version of Deno that the commands run with. */
+const MIN_DENO_VERSION = "2.9.5";
 
 /** A command that was wrong: exit code 2. */
 export class UsageError extends Error {
@@ -25,7 +25,7 @@ export class CommandError extends Error {
 export async function run(command: () => Promise<void>): Promise<void> {
   if (!isDenoNewEnough()) {
     console.error(
-      `This needs Deno ${OLDEST_DENO} or later (with only Node.js: npx -y deno task start, or serve)`,
+      `This needs Deno ${MIN_DENO_VERSION} or later: run deno upgrade (with only Node.js: npx -y deno task start, or serve)`,
     );
     const { default: process } = await import("node:process");
     process.exit(1);
@@ -44,7 +44,7 @@ function isDenoNewEnough(): boolean {
   if (!("Deno" in globalThis)) return false;
   // The first part that differs decides. A version like 2.10.0-rc.1 is fine.
   const parts = Deno.version.deno.split(".").map((part) => parseInt(part));
-  const oldest = OLDEST_DENO.split(".").map(Number);
+  const oldest = MIN_DENO_VERSION.split(".").map(Number);
   const i = parts.findIndex((part, i) => part !== oldest[i]);
   return i < 0 || parts[i]! > (oldest[i] ?? 0);
 }
@@ -58,17 +58,12 @@ function exitIfKnown(error: unknown): void {
   Deno.exit(error instanceof UsageError ? 2 : 1);
 }
 
-/** Error codes of the operating system when standard output takes no more. */
-const WRITE_ERRORS = ["ENOSPC", "EPIPE", "EIO", "EBADF"];
-
 function describe(error: unknown): string | undefined {
   if (
     error instanceof UsageError || error instanceof CommandError ||
     error instanceof Deno.errors.NotCapable
   ) return error.message;
   // This comes from console.log, as with `>/dev/full`.
-  const { code, message } = error as { code?: string; message?: string };
-  if (code !== undefined && WRITE_ERRORS.includes(code)) {
-    return `Cannot write the output: ${message}`;
-  }
+  const { code, message } = Object(error);
+  if (code === "ENOSPC") return `Cannot write the output: ${message}`;
 }

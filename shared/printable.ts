@@ -15,10 +15,10 @@ const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu;
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /** How many bytes of a binary message are shown. */
-const SHOWN_BYTES = 16;
+const MAX_BYTES = 16;
 
 /** How many characters of a text are shown. */
-const SHOWN_CHARACTERS = 10_000;
+const MAX_CHARACTERS = 10_000;
 
 /**
  * Returns a message, a close reason or any other foreign text as a single line
@@ -41,8 +41,8 @@ const SHOWN_CHARACTERS = 10_000;
  * ```
  */
 export function printable(
-  data: string | ArrayBuffer,
-  most: number = SHOWN_CHARACTERS,
+  data: string | ArrayBuffer | Uint8Array<ArrayBuffer>,
+  most: number = MAX_CHARACTERS,
 ): string {
   if (typeof data === "string") {
     const shown = data.slice(0, most).replace(UNSAFE, escape);
@@ -51,10 +51,10 @@ export function printable(
       : `${shown}… (${data.length.toLocaleString("en")} characters)`;
   }
   const count = `${data.byteLength} byte${data.byteLength === 1 ? "" : "s"}`;
-  const bytes = [...new Uint8Array(data).subarray(0, SHOWN_BYTES)];
+  const bytes = [...new Uint8Array(data).subarray(0, MAX_BYTES)];
   if (bytes.length === 0) return count;
   const hex = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  return `${count}: ${hex}${data.byteLength > SHOWN_BYTES ? " …" : ""}`;
+  return `${count}: ${hex}${data.byteLength > MAX_BYTES ? " …" : ""}`;
 }
 
 /** Returns an escape sequence. All unsafe characters are below U+10000. */

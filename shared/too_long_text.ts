@@ -10,14 +10,6 @@
  * that is too long for a string ends the process.
  *
  * @param handle What to do. The connection itself stays open.
- *
- * @example
- * ```ts
- * import { tooLongTextListener } from "./too_long_text.ts";
- *
- * const listener = tooLongTextListener(() => console.error("Too long"));
- * addEventListener("unhandledrejection", listener);
- * ```
  */
 export function tooLongTextListener(
   handle: () => void,

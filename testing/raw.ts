@@ -4,6 +4,7 @@
  * @module
  */
 
+import { STATUS_CODES } from "node:http";
 import { Socket } from "node:net";
 
 /** Frame opcodes (RFC 6455 section 5.2). */
@@ -231,16 +232,17 @@ export function answers(text: string): Behavior {
   };
 }
 
-/** Returns an HTTP answer. */
+/** Returns an HTTP response. */
 export function encodeAnswer(
   status: number,
   headers: Record<string, string> = {},
   body = "",
+  phrase: string = STATUS_CODES[status] ?? "",
 ): string {
   const { length } = new TextEncoder().encode(body);
   const lines = Object.entries({ "Content-Length": `${length}`, ...headers })
     .map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 ${status} X\r\n${lines.join("")}\r\n${body}`;
+  return `HTTP/1.1 ${status} ${phrase}\r\n${lines.join("")}\r\n${body}`;
 }
 
 /**

@@ -101,7 +101,7 @@ for (
         const lines = command.stderr.split("\n")
           .filter((line) => !/ExperimentalWarning|--trace-warnings/.test(line));
         assertEquals(lines, [
-          "This needs Deno 2.9.5 or later (with only Node.js: npx -y deno task start, or serve)",
+          "This needs Deno 2.9.5 or later: run deno upgrade (with only Node.js: npx -y deno task start, or serve)",
           "",
         ]);
         assertEquals([command.code, command.stdout], [1, ""]);

@@ -1,0 +1,48 @@
+/**
+ * The options of a conversation.
+ *
+ * @module
+ */
+
+/**
+ * Options for {@linkcode Converse}. Times are in milliseconds, below 2 ** 31.
+ */
+export interface ConverseOptions {
+  /**
+   * What to send, as text or as bytes. With none, the connection must stay open
+   * for one pause. @default {["Hello WebSocket!", "Hello World!"]}
+   */
+  messages?: (string | Uint8Array<ArrayBuffer>)[];
+  /** The subprotocols to offer; the server must choose one. @default {[]} */
+  protocols?: string[];
+  /**
+   * Headers to send with the opening handshake, such as `Authorization`. Deno,
+   * Bun and Node.js send them; in a browser, `converse()` rejects.
+   */
+  headers?: Record<string, string>;
+  /**
+   * Only for Deno: what makes the connection, for example with a client
+   * certificate: `Deno.createHttpClient({ cert, key, http2: false })`.
+   */
+  client?: Deno.HttpClient;
+  /**
+   * A text that one of the server's messages must contain. Bytes are read as
+   * UTF-8. With it, messages are not counted.
+   */
+  expect?: string;
+  /** The pause after each message. @default {1000} */
+  pause?: number;
+  /**
+   * How long to wait for the server: for the connection to open, for the
+   * answers after the last pause, and for the close. @default {10_000}
+   */
+  timeout?: number;
+  /** Gets every line, as text that is safe to print. @default {console.log} */
+  log?: (line: string) => void;
+}
+
+/** The type of `converse()`. */
+export type Converse = (
+  url: string | URL,
+  options?: ConverseOptions,
+) => Promise<void>;

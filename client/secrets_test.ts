@@ -1,0 +1,63 @@
+import { assertEquals } from "@std/assert";
+import { show, showWithoutSecrets } from "./secrets.ts";
+
+Deno.test("show() shows the beginning of a text, safe to print", () => {
+  assertEquals(show("\x1b[2J\u202e"), "\\u001b[2J\\u202e");
+  assertEquals(show("a".repeat(200)), "a".repeat(200));
+  assertEquals(show("a".repeat(201)), "a".repeat(200) + "…");
+});
+
+Deno.test("showWithoutSecrets() takes out what a server repeats of the headers", () => {
+  const showText = showWithoutSecrets("wss://a/", {
+    Authorization: "Bearer to/ken+1==",
+    Cookie: 'session=abcd/1; name="quoted"; b=2',
+    "X-Key": "a key with blanks",
+    Origin: "https://example.org",
+  });
+  for (
+    const [text, expected] of [
+      ["Bearer to/ken+1==!", "Bearer …!"],
+      ["no to/ken+1==, no to/ken+1==", "no …, no …"],
+      ['{"token":"to\\/ken+1=="}', '{"token":"…"}'],
+      ["?token=to%2Fken%2B1%3D%3D", "?token=…"],
+      ["abcd/1, abcd\\/1, quoted", "…, …, …"],
+      ["session=abcd/1", "session=…"],
+      ["with blanks", "with blanks"],
+      ["key with blanks", "…"],
+      ["a key with blanks", "…"],
+      ["https://example.org is forbidden", "https://example.org is forbidden"],
+      [
+        "Invalid Bearer token: the session has expired",
+        "Invalid Bearer token: the session has expired",
+      ],
+      ["b is 2", "b is 2"],
+    ] as const
+  ) assertEquals(showText(text), expected);
+});
+
+Deno.test("showWithoutSecrets() takes out what a server repeats of the URL", () => {
+  for (
+    const [credentials, text, expected] of [
+      ["me:p%40ss", "p%40ss, p@ss", "…, …"],
+      ["me:p%40ss", `Basic ${btoa("me:p@ss")}`, "Basic …"],
+      ["me:%C3%BCber", `\u00fcber ${btoa("me:\xc3\xbcber")}`, "… …"],
+      ["me:%zz12", "%zz12", "…"],
+      ["me:12345", "12345", "…"],
+      // A gap in a word would tell it.
+      ["me:abc", "abcdef", "abcdef"],
+      ["me", "me, name", "me, name"],
+      ["0123456789abcdef", "0123456789abcdef", "…"],
+      ["0123456789abcdef", btoa("0123456789abcdef:"), "…"],
+      ["0123456789abcde", "0123456789abcde", "0123456789abcde"],
+    ] as const
+  ) {
+    const showText = showWithoutSecrets(`wss://${credentials}@a/`);
+    assertEquals(showText(text), expected, credentials);
+  }
+});
+
+Deno.test("showWithoutSecrets() takes out the longer one of two secrets first", () => {
+  const headers = { A: "secret", B: "secret-and-more" };
+  const showText = showWithoutSecrets("ws://a/", headers);
+  assertEquals(showText("secret-and-more"), "…");
+});
