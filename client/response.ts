@@ -28,7 +28,7 @@ const NO_WEBSOCKET_THERE =
 
 /** What says no more than the status does, in texts, in titles and in JSON. */
 const STATUS_WORDS =
-  /\b(\d{3}|ok|moved|permanently|found|gone|see other|temporar(il)?y|redirect|bad request|unauthorized|forbidden|not (found|allowed|acceptable|implemented)|method|proxy authentication required|upgrade required|too many requests|internal server|bad gateway|service|unavailable|gateway time-?out|http|version not supported|page|error|status ?(code)?|code|message|detail)\b/gi;
+  /\b(\d{3}|ok|moved|permanently|found|gone|see other|temporar(il)?y|redirect|bad request|unauthorized|forbidden|not (found|allowed|acceptable|implemented)|method|(proxy )?auth\w+ required|upgrade required|too many requests|internal server|bad gateway|service|unavailable|gateway time-?out|http|version not supported|page|error|status ?(code)?|code|message|detail)\b/gi;
 
 /** The characters that HTML must escape, by their names. */
 const ENTITIES: Record<string, string> = {

@@ -96,6 +96,7 @@ const REASONS: [reason: string, response: HandshakeResponse][] = [
     "404 page not found",
     "<title>404 Not Found</title>",
     "<html><head><title>Error 400 (Bad Request)!!</title>",
+    "<title>401 Authorization Required</title>",
     "<title>503 Service Temporarily Unavailable</title>",
     "<title>504 Gateway Time-out</title>",
     "<p>no title",
@@ -107,7 +108,13 @@ const REASONS: [reason: string, response: HandshakeResponse][] = [
     type: "application/json",
     body: '{"statusCode":404,"error":"Not Found","message":"Not Found"}',
   }],
-  ...["Bad Request", "OK", "Upgrade Required", "HTTP Version Not Supported"]
+  ...[
+    "Bad Request",
+    "OK",
+    "Proxy Authentication Required",
+    "Upgrade Required",
+    "HTTP Version Not Supported",
+  ]
     .map((statusText): [string, HandshakeResponse] => ["", { statusText }]),
 ];
 

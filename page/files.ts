@@ -44,9 +44,17 @@ const FILES = new Map<string, { type: string; body: string }>([
 
 /** What visitors see on any other path. */
 const LINK = `<!DOCTYPE html>
+<html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>WebSocket echo</title>
+<link rel="stylesheet" href="/page/style.css">
+<main>
+<div>
+<h1>WebSocket echo</h1>
 <p>This is a WebSocket echo server. <a href="/">Its page</a> talks to it.</p>
+</div>
+</main>
 `;
 
 /** The page may use its own scripts and style sheet, and nothing else. */

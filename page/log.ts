@@ -39,9 +39,9 @@ export class Log {
   #droppedLines = 0;
   #scheduled = false;
 
-  /** @param element It contains an `ol`, a `.dropped` and an `[aria-live]`. */
+  /** @param element It contains `.lines` with `.dropped`, and `[aria-live]`. */
   constructor(element: HTMLElement) {
-    this.#list = element.querySelector("ol")!;
+    this.#list = element.querySelector(".lines")!;
     this.#dropped = element.querySelector(".dropped")!;
     this.#announcer = element.querySelector("[aria-live]")!;
   }
@@ -57,7 +57,7 @@ export class Log {
   clear(): void {
     this.#waiting = [];
     this.#droppedLines = 0;
-    this.#list.replaceChildren();
+    this.#list.replaceChildren(this.#dropped);
     this.#dropped.textContent = "";
   }
 
@@ -71,8 +71,8 @@ export class Log {
 
     list.append(...lines.slice(-MAX_LINES).map(makeItem));
     this.#droppedLines += Math.max(0, lines.length - MAX_LINES);
-    while (list.childElementCount > MAX_LINES) {
-      list.firstElementChild!.remove();
+    while (list.childElementCount > MAX_LINES + 1) {
+      this.#dropped.nextElementSibling!.remove();
       this.#droppedLines++;
     }
     if (this.#droppedLines > 0) {
@@ -88,9 +88,9 @@ export class Log {
   }
 }
 
-function makeItem({ kind, text }: Line): HTMLLIElement {
-  const item = document.createElement("li");
-  item.className = kind;
+function makeItem({ kind, text }: Line): HTMLElement {
+  const item = document.createElement("div");
+  item.className = `line ${kind}`;
   if (SPOKEN[kind] !== "") {
     const spoken = document.createElement("span");
     spoken.className = "spoken";

@@ -21,17 +21,11 @@ import {
 } from "../processes.ts";
 import { RawPeer } from "../raw.ts";
 import { permitted } from "../tests.ts";
-import { findTool } from "./tools.ts";
+import { findTool, freePort } from "./tools.ts";
 import { setTimeout as delay } from "node:timers/promises";
 
 const HAPROXY = findTool("haproxy", ["/usr/sbin/haproxy"]);
 const NGINX = findTool("nginx", ["/usr/sbin/nginx"]);
-
-/** Returns a port that is free now. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
-}
 
 /** Waits until a process accepts connections on a port. */
 async function untilOpen(port: number, process: RunningProcess): Promise<void> {
@@ -286,13 +280,16 @@ const ANSWERS: [directive: string, verdict: string][] = [
   ],
   [
     "return 401",
-    'HTTP 401 instead of 101 (to send credentials: --header "Authorization: Bearer TOKEN")',
+    'HTTP 401 instead of 101 (to send credentials: --header "Authorization: Bearer TOKEN"; or the Origin is wrong)',
   ],
   [
     "return 403",
-    "HTTP 403 instead of 101 (to send credentials or another Origin: --header)",
+    "HTTP 403 instead of 101 (to send credentials or another Origin: --header; or the path is wrong)",
   ],
-  ["return 404", "HTTP 404 instead of 101"],
+  [
+    "return 404",
+    "HTTP 404 instead of 101 (a wrong path or subprotocol, or a proxy that drops Upgrade)",
+  ],
   [
     `default_type text/plain; return 400 "Subprotocol chat.v2 required"`,
     "HTTP 400 instead of 101: Subprotocol chat.v2 required",
@@ -323,7 +320,7 @@ for (const listen of ["", " ssl", " ssl http2"]) {
       );
       await Deno.writeTextFile(
         `${folder}/nginx.conf`,
-        `daemon off; pid ${folder}/pid; error_log /dev/null;
+        `daemon off; master_process off; pid ${folder}/pid; error_log /dev/null;
       events {}
       http {
         access_log off;
@@ -380,7 +377,7 @@ for (const listen of ["", " ssl", " ssl http2"]) {
         );
         assertEquals(
           stderr,
-          `ws://localhost:${port}/0: The server answered HTTP 400 instead of 101 (try wss://localhost:${port}/0)\n`,
+          `ws://localhost:${port}/0: The server answered HTTP 400 instead of 101: 400 The plain HTTP request was sent to HTTPS port (try wss://localhost:${port}/0)\n`,
         );
       }
       process.kill("SIGTERM");

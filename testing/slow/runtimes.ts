@@ -7,21 +7,7 @@ import { serveHere } from "../connections.ts";
 import { ROOT, runToEnd, SIX_LINES } from "../processes.ts";
 import { acceptHandshake, answers, encodeAnswer, RawServer } from "../raw.ts";
 import { permitted } from "../tests.ts";
-import { CHROME_FLAGS, CHROMIUM } from "./tools.ts";
-
-/** Installs packages from npm into a folder that is removed afterwards. */
-async function install(...packages: string[]) {
-  const folder = await Deno.makeTempDir();
-  const { code, stderr } = await runToEnd(
-    "npm",
-    ["install", "--silent", "--prefix", folder, ...packages],
-  );
-  assertEquals(code, 0, stderr);
-  return {
-    folder,
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
-  };
-}
+import { CHROME_FLAGS, CHROMIUM, install } from "./tools.ts";
 
 /** Converses with every URL, and prints what was logged, line by line. */
 const SCRIPT = `
@@ -85,11 +71,11 @@ for (
         ),
         [
           ...SIX_LINES,
-          `ws://127.0.0.1:${refuses.port}/: Could not connect (the cause is not known here)`,
+          `ws://127.0.0.1:${refuses.port}/: Could not connect (is the server running?)`,
           "connected",
           "client -> server: Hello WebSocket!",
           "disconnected",
-          `ws://127.0.0.1:${drops.port}/: The connection dropped, no close frame came (1006)`,
+          `ws://127.0.0.1:${drops.port}/: The connection dropped, no close frame came (1006), 0.0 s after it opened`,
         ],
       );
       assert(head.includes('["x-a","b"]'), head);

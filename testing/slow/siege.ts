@@ -1,7 +1,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { connect } from "../connections.ts";
 import { type ServerProcess, startEchoServer } from "../processes.ts";
-import { BINARY, CLOSE, encodeFrame, PING, RawPeer, TEXT } from "../raw.ts";
+import {
+  BINARY,
+  CLOSE,
+  CONTINUATION,
+  encodeFrame,
+  PING,
+  RawPeer,
+  TEXT,
+} from "../raw.ts";
 import { permitted } from "../tests.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 import { setTimeout as delay } from "node:timers/promises";
@@ -123,6 +131,30 @@ for (
   );
 }
 
+const LIMIT = 512;
+
+/** What the server says when it takes more than the limit. */
+const TOO_MUCH =
+  /^The server takes \d+ MiB of memory, and 512 MiB is the limit, so the server stops and must be started again\n$/;
+
+/** Measures a server until it ends, and returns the most that it took, in MiB. */
+async function peakOf({ pid, ended }: ServerProcess): Promise<number> {
+  let isOver = false;
+  ended.then(() => isOver = true);
+  let most = 0;
+  while (!isOver) {
+    try {
+      const status = await Deno.readTextFile(`/proc/${pid}/status`);
+      const kiB = Number(/^VmHWM:\s*(\d+)/m.exec(status)?.[1] ?? 0);
+      most = Math.max(most, kiB / 1024);
+    } catch {
+      break; // it has ended
+    }
+    await delay(5);
+  }
+  return most;
+}
+
 /** Ends of a connection after which Deno keeps what the peer has not read. */
 const UNCLEAN_ENDS: Record<string, (peer: RawPeer) => Promise<void>> = {
   "half-close": (peer) => (peer.connection as Deno.TcpConn).closeWrite(),
@@ -135,51 +167,153 @@ const UNCLEAN_ENDS: Record<string, (peer: RawPeer) => Promise<void>> = {
 };
 
 for (const [name, end] of Object.entries(UNCLEAN_ENDS)) {
-  for (const size of [MiB, 60 * MiB]) {
-    Deno.test(
-      `echo_server.ts bounds the memory for peers that do not read messages of ${
-        size / MiB
-      } MiB and then ${name}`,
-      LINUX,
-      async () => {
-        await using server = await startEchoServer();
-        await using bystander = await connect(server.url);
-        const frame = encodeFrame({
-          opcode: BINARY,
-          payload: new Uint8Array(size),
-        });
-        let ended = false;
-        server.ended.then(() => ended = true);
-        let most = 0;
-        const peers: RawPeer[] = [];
-        for (let i = 0; i < 60 && !ended; i++) {
-          try {
-            const peer = await RawPeer.open(server.port);
-            peers.push(peer);
-            // Not enough to be dropped.
-            const times = Math.min(90 * MiB / size, 90);
-            await writeAsLongAsRead(peer, frame, Math.ceil(times));
-            await end(peer);
-            bystander.socket.send(`${i}`);
-          } catch {
-            break; // the server has stopped
-          }
-          most = Math.max(most, await memoryOf(server.pid));
+  Deno.test(
+    `echo_server.ts ends in time for peers that do not read and then ${name}`,
+    LINUX,
+    async () => {
+      await using server = await startEchoServer("--max-memory", `${LIMIT}`);
+      await using bystander = await connect(server.url);
+      const peak = peakOf(server);
+      const frame = encodeFrame({
+        opcode: BINARY,
+        payload: new Uint8Array(MiB),
+      });
+      let ended = false;
+      server.ended.then(() => ended = true);
+      const peers: RawPeer[] = [];
+      for (let i = 0; i < 30 && !ended; i++) {
+        try {
+          const peer = await RawPeer.open(server.port);
+          peers.push(peer);
+          await writeAsLongAsRead(peer, frame, 60);
+          await end(peer);
+        } catch {
+          break; // the server has stopped
         }
-        assert(most < 1536 * MiB, `It took ${Math.round(most / MiB)} MiB`);
-        // So much is lost that only a new process has it.
-        assertEquals((await bystander.closed).code, 1001);
-        const { code, stderr } = await server.ended;
-        assertMatch(
-          stderr,
-          /^\d+ MiB are lost to connections that ended with an error, so the server stops and must be started again\n$/,
-        );
-        assertEquals(code, 3);
-        for (const peer of peers) peer[Symbol.dispose]();
-      },
-    );
-  }
+      }
+      const { code, stderr } = await server.ended;
+      assertMatch(stderr, TOO_MUCH);
+      assertEquals(code, 3);
+      assertEquals((await bystander.closed).code, 1001);
+      assert(await peak < 1.75 * LIMIT, `It took ${await peak} MiB`);
+      for (const peer of peers) peer[Symbol.dispose]();
+    },
+  );
 }
+
+for (
+  const [count, size] of [[1, MiB], [8, 60_000]] as const
+) {
+  Deno.test(
+    `echo_server.ts ends in time for ${count} messages in fragments of ${size} B that never end`,
+    LINUX,
+    async () => {
+      await using server = await startEchoServer("--max-memory", `${LIMIT}`);
+      const peak = peakOf(server);
+      const payload = new Uint8Array(size);
+      const first = encodeFrame({ opcode: BINARY, payload, fin: false });
+      const rest = batchOf({ opcode: CONTINUATION, payload, fin: false });
+      await Promise.all(Array.from({ length: count }, async () => {
+        using peer = await RawPeer.open(server.port);
+        await peer.write(first);
+        await writeAsLongAsRead(peer, rest, 5000);
+      }));
+      const { code, stderr } = await server.ended;
+      assertMatch(stderr, TOO_MUCH);
+      assertEquals(code, 3);
+      assert(await peak < 1.75 * LIMIT, `It took ${await peak} MiB`);
+    },
+  );
+}
+
+/** Sends 8 MiB, and reads all the echoes. */
+async function sendAndRead(
+  peer: RawPeer,
+  beforeReading: () => Promise<void> | void = () => {},
+): Promise<void> {
+  const frame = encodeFrame({ opcode: BINARY, payload: new Uint8Array(MiB) });
+  const writing = (async () => {
+    for (let i = 0; i < 8; i++) await peer.write(frame);
+    await beforeReading();
+  })();
+  for (let i = 0; i < 8; i++) {
+    assertEquals((await peer.readFrame()).payload.length, MiB, `echo ${i}`);
+  }
+  await writing;
+}
+
+Deno.test(
+  "echo_server.ts serves twelve readers that half-close",
+  LINUX,
+  async () => {
+    await using server = await startEchoServer("--max-memory", `${LIMIT}`);
+    for (let i = 0; i < 12; i++) {
+      using peer = await RawPeer.open(server.port);
+      await sendAndRead(
+        peer,
+        () => (peer.connection as Deno.TcpConn).closeWrite(),
+      );
+    }
+    server.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    assertEquals([code, stderr], [0, ""]);
+  },
+);
+
+Deno.test(
+  "echo_server.ts goes on when 200 clients vanish after reading",
+  LINUX,
+  async () => {
+    await using server = await startEchoServer();
+    for (let round = 0; round < 10; round++) {
+      await Promise.all(Array.from({ length: 20 }, async () => {
+        using peer = await RawPeer.open(server.port);
+        await sendAndRead(peer);
+      }));
+    }
+    await using client = await connect(server.url);
+    assertEquals(await client.echo("Still there?"), "Still there?");
+    server.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    assertEquals([code, stderr], [0, ""]);
+  },
+);
+
+Deno.test(
+  "echo_server.ts writes nothing about streams that are reset over HTTP/2",
+  LINUX,
+  async () => {
+    await using server = await startEchoServer();
+    using peer = await RawPeer.connect(server.port);
+    /** Returns a frame (RFC 9113 section 4.1). */
+    const frame = (
+      kind: number,
+      flags: number,
+      stream: number,
+      ...payload: number[]
+    ) => [
+      ...[0, 0, payload.length, kind, flags, 0, 0, stream >> 8, stream & 0xff],
+      ...payload,
+    ];
+    const settings = frame(4, 0, 0);
+    const streams = Array.from({ length: 5000 }, (_, i) => [
+      // GET / of http://a, in HPACK's static table, and then RST_STREAM.
+      ...frame(1, 5, 2 * i + 1, 0x82, 0x86, 0x84, 0x41, 1, 0x61),
+      ...frame(3, 0, 2 * i + 1, 0, 0, 0, 8),
+    ]);
+    await peer.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    await writeAsLongAsRead(
+      peer,
+      new Uint8Array([...settings, ...streams.flat()]),
+      1,
+    );
+    await using client = await connect(server.url);
+    assertEquals(await client.echo("Still there?"), "Still there?");
+    server.kill("SIGTERM");
+    const { code, stderr } = await server.ended;
+    assertEquals([code, stderr], [0, ""]);
+  },
+);
 
 for (const [size, opcode] of [[60_000, BINARY], [5000, TEXT]] as const) {
   const kind = opcode === TEXT ? "characters" : "bytes";

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
+import { runToEnd } from "../processes.ts";
+
 /**
  * Returns the first path that exists. If there is none, says what to install:
  * the tests that need it are skipped, but in CI they fail.
@@ -35,8 +38,9 @@ export const CHROMIUM: string | undefined = findTool("Chromium", [
   "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
 ]);
 
-/** Where Firefox is. */
+/** Where Firefox is. Another one can be named by the environment. */
 export const FIREFOX: string | undefined = findTool("Firefox", [
+  Deno.env.get("FIREFOX") ?? "",
   "/usr/bin/firefox-esr",
   "/usr/bin/firefox",
   "/Applications/Firefox.app/Contents/MacOS/firefox",
@@ -52,3 +56,23 @@ export const CHROME_FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+
+/** Returns a port that is free now. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+/** Installs packages from npm into a folder that is removed afterwards. */
+export async function install(...packages: string[]) {
+  const folder = await Deno.makeTempDir();
+  const { code, stderr } = await runToEnd(
+    "npm",
+    ["install", "--silent", "--prefix", folder, ...packages],
+  );
+  assertEquals(code, 0, stderr);
+  return {
+    folder,
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+  };
+}
