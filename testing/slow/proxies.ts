@@ -42,8 +42,14 @@ async function untilOpen(port: number, process: RunningProcess): Promise<void> {
   }
 }
 
-/** Runs the project's configuration of HAProxy in front of two servers. */
-async function startHAProxy(...servers: ServerProcess[]) {
+/**
+ * Runs the project's configuration of HAProxy in front of two servers, and lets
+ * one address open so many connections in 10 s.
+ */
+async function startHAProxy(
+  [one, two]: ServerProcess[],
+  newPer10s = 1_000_000,
+) {
   const folder = await Deno.makeTempDir();
   const pem = await Promise.all(
     ["localhost.pem", "localhost.key"].map((name) =>
@@ -56,8 +62,9 @@ async function startHAProxy(...servers: ServerProcess[]) {
     env: {
       BIND: `127.0.0.1:${port}`,
       CERTIFICATE: `${folder}/site.pem`,
-      SERVER_1: `127.0.0.1:${servers[0]!.port}`,
-      SERVER_2: `127.0.0.1:${servers[1]!.port}`,
+      SERVER_1: `127.0.0.1:${one!.port}`,
+      SERVER_2: `127.0.0.1:${two!.port}`,
+      NEW_PER_10_S: `${newPer10s}`,
     },
   });
   await untilOpen(port, process);
@@ -86,7 +93,7 @@ Deno.test(
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
-    await using proxy = await startHAProxy(one, two);
+    await using proxy = await startHAProxy([one, two]);
     const { code, stdout, stderr } = await deno(
       ...[
         "run",
@@ -119,7 +126,7 @@ Deno.test(
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
-    await using proxy = await startHAProxy(one, two);
+    await using proxy = await startHAProxy([one, two]);
     const script = `
     const sockets = [];
     for (let i = 0; i < 40; i++) {
@@ -148,7 +155,7 @@ Deno.test(
       await startEchoServer(...drain),
     ];
     await using stack = new AsyncDisposableStack();
-    const proxy = stack.use(await startHAProxy(...servers));
+    const proxy = stack.use(await startHAProxy(servers));
     const clients = stack.use(
       await startServer(
         Deno.execPath(),
@@ -185,7 +192,7 @@ Deno.test(
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
-    await using proxy = await startHAProxy(one, two);
+    await using proxy = await startHAProxy([one, two]);
     const start = performance.now();
     await Promise.all(Array.from({ length: 1000 }, async (_, i) => {
       using peer = await RawPeer.connect(proxy.port);
@@ -204,7 +211,7 @@ Deno.test(
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
-    await using proxy = await startHAProxy(one, two);
+    await using proxy = await startHAProxy([one, two]);
     const peers: RawPeer[] = [];
     let refused = 0;
     for (let i = 0; i < 2100; i++) {
@@ -223,12 +230,47 @@ Deno.test(
 );
 
 Deno.test(
+  "deploy/haproxy.cfg limits how many connections one address opens in 10 s",
+  permitted({ ignore: HAPROXY === undefined }),
+  async () => {
+    await using one = await startEchoServer();
+    await using two = await startEchoServer();
+    await using proxy = await startHAProxy([one, two], 20);
+    const attempt = async () =>
+      (await deno(
+        ...["run", "--allow-net", ...TRUST, "testing/verdicts.ts"],
+        ...Array.from({ length: 15 }, () => proxy.url),
+      )).stdout;
+    const good = JSON.stringify(Array(15).fill(""));
+    assertEquals(await attempt(), good);
+    assertEquals(await attempt() === good, false, "there is no limit");
+  },
+);
+
+Deno.test(
+  "deploy/haproxy.cfg tries another server when one hangs",
+  permitted({ ignore: HAPROXY === undefined }),
+  async () => {
+    await using one = await startEchoServer();
+    await using two = await startEchoServer();
+    await using proxy = await startHAProxy([one, two]);
+    one.kill("SIGSTOP");
+    const { stdout } = await deno(
+      ...["run", "--allow-net", ...TRUST, "testing/verdicts.ts"],
+      ...Array.from({ length: 10 }, () => proxy.url),
+    );
+    one.kill("SIGCONT");
+    assertEquals(JSON.parse(stdout), Array(10).fill(""));
+  },
+);
+
+Deno.test(
   "deploy/haproxy.cfg limits the WebSockets of one address over HTTP/2",
   permitted({ ignore: HAPROXY === undefined }),
   async () => {
     await using one = await startEchoServer();
     await using two = await startEchoServer();
-    await using proxy = await startHAProxy(one, two);
+    await using proxy = await startHAProxy([one, two]);
     const origin = `https://localhost:${proxy.port}`;
     const ca = await Deno.readTextFile(new URL(`${CERTIFICATES}/ca.pem`, ROOT));
     /** Opens WebSockets over one connection (RFC 8441), and returns the statuses. */
