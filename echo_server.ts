@@ -59,8 +59,8 @@ const memory = new SharedMemory(MAX_WAITING_BYTES, MAX_CONNECTIONS);
  * not a handshake, and for another version than 13; 405 for any other method;
  * 400 for a missing or bad `Host`, a bad `Sec-WebSocket-Key` or
  * `Sec-WebSocket-Protocol`; 503 if {@linkcode MAX_CONNECTIONS} are open, and
- * during shutdown. A GET or HEAD request for `/health` that is not a handshake
- * is answered with 200, or with 503 when a handshake would be.
+ * during shutdown. A GET or HEAD request for `/health` without `Upgrade` is
+ * answered with 200, or with 503 when a handshake would be.
  */
 export function handler(request: Request): Response {
   const response = answerHealthCheck(request, connections) ??

@@ -24,16 +24,17 @@ export { ConversationError, type ConverseOptions };
  *
  * @param url The URL of the server: ws:, wss:, http: or https:.
  * @param options What to send, and how long to wait.
- * @returns A promise that resolves if everything that was owed arrived, and the
+ * @returns A promise that resolves if every expected message arrived, and the
  * connection then ended with code 1000 or without a code, whichever end closed
- * it. Owed are as many messages as were sent, or the expected one.
+ * it. Expected are as many messages as were sent, or the one of `expect`.
  * @throws {ConversationError} (as a rejection) If not. The message is one line:
  * the URL, what happened and what to do. After a time-out, the connection may
  * still be open, and keep Deno running.
  * @throws {Deno.errors.NotCapable} (as a rejection, in Deno) Without permission.
  * @throws {DOMException} (as a rejection) The "SyntaxError" of `new WebSocket`,
  * if the URL or a subprotocol is not valid.
- * @throws {TypeError} (as a rejection) If a header is not valid, or in a browser.
+ * @throws {TypeError} (as a rejection) If a header is not valid, or if headers
+ * are given in a browser.
  *
  * @example
  * ```ts no-eval

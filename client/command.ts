@@ -1,13 +1,10 @@
-/**
- * The command line of main.ts.
- *
- * @module
- */
+// The command line of main.ts.
 
 import { CommandError, run, UsageError } from "../shared/exit.ts";
 import { printable } from "../shared/printable.ts";
-import { tooLongTextListener } from "../shared/too_long_text.ts";
+import { onTooLongText } from "../shared/too_long_text.ts";
 import { ConversationError, withoutCredentials } from "./failure.ts";
+import { checkHeader } from "./headers.ts";
 import type { Converse, ConverseOptions } from "./options.ts";
 
 const HELP = `Holds a WebSocket conversation and logs it.
@@ -38,9 +35,9 @@ Options:
   -h, --help              print this text
 
 Exit code:
-  0  everything that was owed arrived (as many messages as were sent, which are
-     not compared, or the expected one), and the connection then ended with code
-     1000 or without a code
+  0  everything that was expected arrived (as many messages as were sent, which
+     are not compared, or the one of --expect), and the connection then ended
+     with code 1000 or without a code
   1  anything else happened
   2  the command was wrong`;
 
@@ -50,18 +47,17 @@ const hostname = "127.0.0.1";
 /** Holds the conversation that the command line asks for. */
 export function main(converse: Converse): Promise<void> {
   return run(async () => {
-    const { url, options } = await readCommandLine(Deno.args);
-    if (options === undefined) return console.log(HELP);
+    const command = await readCommandLine(Deno.args);
+    if (command === undefined) return console.log(HELP);
+    const { url, options } = command;
     const server = url === undefined ? await startServer() : undefined;
     const target = url ?? `ws://${hostname}:${server!.addr.port}/`;
-    const onTooLongText = tooLongTextListener(() => {
+    onTooLongText(() => {
+      const shown = printable(withoutCredentials(target));
       throw new CommandError(
-        `${
-          printable(withoutCredentials(target))
-        }: The server sent a text message of more than 512 MiB, which Deno cannot receive`,
+        `${shown}: The server sent a text message of more than 512 MiB, which Deno cannot receive`,
       );
     });
-    addEventListener("unhandledrejection", onTooLongText);
     try {
       await converse(target, options);
     } catch (error) {
@@ -72,13 +68,10 @@ export function main(converse: Converse): Promise<void> {
   });
 }
 
-/** What the command line asks for. Without options, it asks for help. */
-interface CommandLine {
-  url?: string;
-  options?: ConverseOptions;
-}
-
-async function readCommandLine(args: string[]): Promise<CommandLine> {
+/** Returns what the command line asks for, or undefined if it asks for help. */
+async function readCommandLine(
+  args: string[],
+): Promise<{ url?: string; options: ConverseOptions } | undefined> {
   // Without arguments the parser is not needed.
   if (args.length === 0) return { options: {} };
   const { parseFlags, parseSeconds, quote } = await import(
@@ -101,7 +94,7 @@ async function readCommandLine(args: string[]): Promise<CommandLine> {
       timeout: { type: "string", default: "10" },
     },
   });
-  if (values.help) return {};
+  if (values.help) return;
   const [url, ...messages] = positionals;
 
   // After -- everything is meant as it is.
@@ -129,13 +122,15 @@ async function readCommandLine(args: string[]): Promise<CommandLine> {
   if (hex && messages.length === 0) {
     throw new UsageError("--hex needs a URL and a MESSAGE");
   }
+  const { readKeyPair } = await import("../shared/pem.ts");
+  const pair = await readKeyPair(values, "client-cert", "client-key");
   const options: ConverseOptions = {
     protocols: values.protocol,
-    headers: await parseHeaders(values.header ?? []),
+    headers: parseHeaders(values.header ?? []),
     expect: values.expect,
     pause: parseSeconds("--pause", pause, 0),
     timeout: parseSeconds("--timeout", timeout, 0.001),
-    client: await makeClient(values["client-cert"], values["client-key"]),
+    client: pair && Deno.createHttpClient({ ...pair, http2: false }),
   };
   if (values["connect-only"] || messages.length > 0) {
     options.messages = hex ? messages.map(parseHex) : messages;
@@ -153,12 +148,8 @@ async function readCommandLine(args: string[]): Promise<CommandLine> {
   }
 }
 
-/** Returns headers by their names, or undefined if there are none. */
-async function parseHeaders(
-  lines: string[],
-): Promise<Record<string, string> | undefined> {
-  if (lines.length === 0) return;
-  const { checkHeader } = await import("./headers.ts");
+/** Returns headers by their names. */
+function parseHeaders(lines: string[]): Record<string, string> {
   const headers = new Headers();
   for (const line of lines) {
     const colon = line.indexOf(":");
@@ -175,24 +166,6 @@ async function parseHeaders(
     headers.set(name, before === null ? value : before + separator + value);
   }
   return Object.fromEntries(headers);
-}
-
-/** Returns what connects with a client certificate, if one is given. */
-async function makeClient(
-  cert: string | undefined,
-  key: string | undefined,
-): Promise<Deno.HttpClient | undefined> {
-  if (cert === undefined && key === undefined) return;
-  const { readKeyPair } = await import("../shared/pem.ts");
-  const pair = await readKeyPair("--client-cert", cert, "--client-key", key);
-  try {
-    return Deno.createHttpClient({ ...pair!, http2: false });
-  } catch (error) {
-    const problem = printable((error as Error).message);
-    throw new CommandError(
-      `Cannot use --client-cert with --client-key: ${problem}`,
-    );
-  }
 }
 
 /** Starts the echo server of this project, on a free port. */

@@ -1,8 +1,4 @@
-/**
- * Says in plain words how a WebSocket failed.
- *
- * @module
- */
+// Says in plain words how a WebSocket failed.
 
 import { type Show, show } from "./secrets.ts";
 
@@ -15,7 +11,7 @@ export class ConversationError extends Error {
   /** Always "ConversationError". */
   override name = "ConversationError";
   /** Whether the server did not answer within the timeout. */
-  readonly timedOut: boolean;
+  readonly timedOut: boolean = false;
   /** The HTTP status with which the server refused the handshake, if it is known. */
   readonly status?: number;
   /**
@@ -30,9 +26,7 @@ export class ConversationError extends Error {
     failure: { timedOut?: boolean; status?: number; closeCode?: number } = {},
   ) {
     super(message);
-    this.timedOut = failure.timedOut ?? false;
-    this.status = failure.status;
-    this.closeCode = failure.closeCode;
+    Object.assign(this, failure);
   }
 }
 
@@ -83,15 +77,11 @@ export function withoutCredentials(text: string): string {
 }
 
 /** Returns the code that the standard has for Deno's 0: no close frame came. */
-export function closeCodeOf({ code }: Pick<CloseEvent, "code">): number {
-  return code === 0 ? 1006 : code;
-}
+export const closeCodeOf = ({ code }: Pick<CloseEvent, "code">): number =>
+  code || 1006;
 
 /**
  * Returns how a connection was closed, as in `1011 (internal error) "boom"`.
- *
- * @param event The close event.
- * @param showReason What shows the reason.
  */
 export function describeClose(
   event: Pick<CloseEvent, "code" | "reason">,
@@ -122,10 +112,6 @@ export function describeDrop(message: string): string {
 /**
  * Returns what is wrong with the subprotocol or the extensions that the server
  * chose (RFC 6455 section 4.1), or undefined. Browsers fail such a connection.
- *
- * @param socket An open connection.
- * @param offered The subprotocols that were offered.
- * @param showChoice What shows the server's choice.
  */
 export function describeWrongChoice(
   { protocol, extensions }: Pick<WebSocket, "protocol" | "extensions">,

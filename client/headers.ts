@@ -1,8 +1,4 @@
-/**
- * Sends headers with an opening handshake, where that is possible.
- *
- * @module
- */
+// Sends headers with an opening handshake, where that is possible.
 
 import { isToken } from "../shared/token.ts";
 import type { ConverseOptions } from "./options.ts";
@@ -49,7 +45,9 @@ export function handshakeOptions(
     if (problem !== undefined) throw new TypeError(problem);
   }
   const options = {
-    ...{ protocols, headers, client },
+    protocols,
+    headers,
+    client,
     toString() {
       throw new TypeError(
         "a browser sends no other headers with a WebSocket than its own",

@@ -1,8 +1,4 @@
-/**
- * The options of a conversation.
- *
- * @module
- */
+// The options of a conversation.
 
 /**
  * Options for {@linkcode Converse}. Times are in milliseconds, below 2 ** 31.

@@ -1,37 +1,25 @@
-/**
- * Says in plain words why a connection did not open.
- *
- * @module
- */
+// Says in plain words why a connection did not open.
 
 import { DROPPED, type Failure, withoutCredentials } from "./failure.ts";
 import { describeResponse } from "./response.ts";
 import { type Show, show } from "./secrets.ts";
 import type { HandshakeRequest } from "./second_handshake.ts";
 
-/** Why a connection did not open. */
-export type Refusal = Failure & {
-  /** What happened, in one line. */
-  problem: string;
-};
-
 /**
  * Returns why a connection did not open. In Deno, the handshake may be sent once
  * more to find that out.
  *
- * @param request The handshake.
  * @param message The `message` of the error event. Deno says the cause there; a
  * browser has no such property, because scripts must not know the cause (WHATWG
  * WebSockets, "feedback from the protocol").
  * @param timeout Milliseconds to wait for a response.
- * @param showText What shows the server's words.
  */
 export async function describeRefusal(
   request: HandshakeRequest,
   message: string,
   timeout: number,
   showText: Show = show,
-): Promise<Refusal> {
+): Promise<Failure & { problem: string }> {
   if (message === "" || !("Deno" in globalThis)) {
     return { problem: "Could not connect (is the server running?)" };
   }
@@ -109,19 +97,22 @@ function describeNetwork(url: string, problem: string): string | undefined {
     return "The server does not speak TLS 1.2 or 1.3, which Deno needs";
   }
   if (/corrupt message/.test(problem)) {
-    return `The server does not speak TLS there (try ${otherScheme(url)})`;
+    return `The server does not speak TLS there (try ${
+      url.replace(/^wss/, "ws")
+    })`;
   }
 }
 
 /** Returns why a handshake got no HTTP response. */
 function describeNoResponse(url: string, problem: string): string {
   const secure = url.startsWith("wss:");
+  const overTLS = url.replace(/^ws:/, "wss:");
   const hint = secure
     ? "a wrong path or a missing subprotocol"
-    : `a wrong path, a missing subprotocol, or TLS: try ${otherScheme(url)}`;
+    : `a wrong path, a missing subprotocol, or TLS: try ${overTLS}`;
   if (/parsed|operation was canceled/.test(problem)) {
     return "The server's answer is not HTTP/1.1" +
-      (secure ? "" : ` (if it speaks TLS, try ${otherScheme(url)})`);
+      (secure ? "" : ` (if it speaks TLS, try ${overTLS})`);
   }
   if (TIMED_OUT.test(problem)) {
     return "The opening handshake failed, and another one was not answered (timed out)";
@@ -136,11 +127,4 @@ function describeNoResponse(url: string, problem: string): string {
     return `The server closed the connection without an answer (${hint})`;
   }
   return `The opening handshake failed: ${show(problem)}`;
-}
-
-/** Returns the URL with ws: instead of wss:, or the other way round. */
-function otherScheme(url: string): string {
-  return url.startsWith("wss:")
-    ? url.replace(/^wss/, "ws")
-    : url.replace(/^ws/, "wss");
 }

@@ -1,8 +1,4 @@
-/**
- * Says in plain words what an HTTP response to an opening handshake means.
- *
- * @module
- */
+// Says in plain words what an HTTP response to an opening handshake means.
 
 import { type Show, show } from "./secrets.ts";
 import type { HandshakeResponse } from "./second_handshake.ts";
@@ -32,15 +28,17 @@ const STATUS_WORDS =
 
 /** The characters that HTML must escape, by their names. */
 const ENTITIES: Record<string, string> = {
-  ...{ "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&amp;": "&" },
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&#39;": "'",
+  "&amp;": "&",
 };
 
 /**
  * Returns why an HTTP response did not open a connection.
  *
  * @param url The URL of the WebSocket, without credentials.
- * @param response The response.
- * @param showText What shows the server's words.
  */
 export function describeResponse(
   url: string,

@@ -1,13 +1,8 @@
-/**
- * Finds out how a server responds to a handshake. Only for Deno.
- *
- * When a handshake over TLS fails, Deno's WebSocket tries again over HTTP/2, and
- * reports only how that failed. Of an HTTP response it tells only the
- * status. With `fetch`, the handshake can be sent over HTTP/1.1 and its response
- * read.
- *
- * @module
- */
+// Finds out how a server responds to a handshake. Only for Deno.
+//
+// When a handshake over TLS fails, Deno's WebSocket tries again over HTTP/2, and
+// reports only how that failed. Of an HTTP response it tells only the status.
+// With `fetch`, the handshake can be sent over HTTP/1.1 and its response read.
 
 import type { ConverseOptions } from "./options.ts";
 
@@ -46,7 +41,6 @@ const BODY_TIMEOUT = 1000;
  * Sends the handshake of a WebSocket once more (RFC 6455 section 4.1), and
  * returns the answer.
  *
- * @param request The handshake.
  * @param timeout Milliseconds to wait.
  */
 export async function sendSecondHandshake(

@@ -1,8 +1,4 @@
-/**
- * Shows what a server says, without the secrets that it was sent.
- *
- * @module
- */
+// Shows what a server says, without the secrets that it was sent.
 
 import { printable } from "../shared/printable.ts";
 import type { ConverseOptions } from "./options.ts";
@@ -10,18 +6,18 @@ import type { ConverseOptions } from "./options.ts";
 /** How many characters of a foreign text are shown. */
 const MAX_SHOWN = 200;
 
-/** Shorter secrets are shown: in their place, the gap would tell them. */
+/** Shorter texts occur by chance, too, and the gaps would reveal them. */
 const MIN_SECRET = 4;
 
 /** A user name of so many characters may be a token. */
 const MIN_TOKEN = 16;
 
 /** Returns the beginning of a foreign text as one line that is safe to print. */
-export type Show = (text: string) => string;
-
-/** Shows a text of a server that was sent no secrets. */
-export const show: Show = (text) =>
+export const show = (text: string): string =>
   printable(text.slice(0, MAX_SHOWN)) + (text.length > MAX_SHOWN ? "…" : "");
+
+/** A function that does so, and may leave something out. */
+export type Show = typeof show;
 
 /**
  * Returns what shows a text of a server, which may repeat what it was sent. What

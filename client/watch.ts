@@ -1,8 +1,4 @@
-/**
- * Waits for the steps of a conversation, and judges how it went.
- *
- * @module
- */
+// Waits for the steps of a conversation, and judges how it went.
 
 import { printable } from "../shared/printable.ts";
 import {
@@ -41,20 +37,14 @@ export class Watch {
   /** The message of the error event, empty in browsers. */
   #error?: string;
   #close?: CloseEvent;
-  /** What the server still owed when the wait for its answers ended. */
+  /** What had not arrived when the wait for the answers ended, in words. */
   #missing?: string;
   /** Whether the connection ended before the client closed it. */
-  #early = false;
+  #endedEarly = false;
   /** Is called after every event. */
-  #look = () => {};
+  #onEvent = () => {};
 
-  /**
-   * Starts to watch a socket that is connecting.
-   *
-   * @param socket The socket.
-   * @param url Its URL as it was given, perhaps with credentials.
-   * @param options What the conversation is meant to be.
-   */
+  /** Starts to watch a socket that is connecting. The URL is as it was given. */
   constructor(socket: WebSocket, url: string | URL, options: ConverseOptions) {
     this.#socket = socket;
     // In Deno, the socket's own URL has lost the credentials.
@@ -64,26 +54,27 @@ export class Watch {
     this.#timeout = options.timeout ?? 10_000;
     this.#show = showWithoutSecrets(this.#url, options.headers);
 
-    socket.addEventListener("open", () => {
-      this.#openedAt = performance.now();
-      this.#look();
-    });
+    socket.addEventListener("open", () => this.#openedAt = performance.now());
     socket.addEventListener("message", ({ data }) => {
+      const isText = typeof data === "string";
       this.#received++;
-      if (typeof data !== "string") this.#binary++;
-      this.#found ||= this.#isExpected(data);
-      this.#look();
+      if (!isText) this.#binary++;
+      const { expect } = options;
+      if (expect === undefined || this.#found) return;
+      const text = isText ? data : new TextDecoder().decode(data);
+      this.#found = text.includes(expect);
     });
     socket.addEventListener("error", (event) => {
       this.#error = (event as ErrorEvent).message ?? "";
       this.#endedAt ??= performance.now();
-      this.#look();
     });
     socket.addEventListener("close", (event) => {
       this.#close = event;
       this.#endedAt ??= performance.now();
-      this.#look();
     });
+    for (const type of ["open", "message", "error", "close"]) {
+      socket.addEventListener(type, () => this.#onEvent());
+    }
   }
 
   /**
@@ -99,9 +90,12 @@ export class Watch {
     if (!isOpened() && !this.#isOver) {
       this.#socket.close();
       throw this.#failure(
-        `No answer to the opening handshake within ${
-          this.#timeout / 1000
-        } s (timed out; perhaps a wrong path, subprotocol or Origin)`,
+        `No answer to the opening handshake ${
+          this.#inTime.replace(
+            ")",
+            "; perhaps a wrong path, subprotocol or Origin)",
+          )
+        }`,
         { timedOut: true },
       );
     }
@@ -116,15 +110,10 @@ export class Watch {
       );
       throw this.#failure(problem, failure);
     }
-    const wrongChoice = describeWrongChoice(
-      this.#socket,
-      protocols,
-      this.#show,
-    );
-    if (wrongChoice !== undefined) {
-      await this.#closeBriefly();
-      throw this.#failure(wrongChoice);
-    }
+    const choice = describeWrongChoice(this.#socket, protocols, this.#show);
+    if (choice === undefined) return;
+    await this.#closeBriefly();
+    throw this.#failure(choice);
   }
 
   /** Waits for so many milliseconds, or until the connection is over. */
@@ -133,32 +122,32 @@ export class Watch {
   }
 
   /**
-   * Waits until everything that the server owes has arrived, or the connection is
-   * over: the expected message, or as many as were sent. If none were sent, it
-   * owes a connection that stays open for so many milliseconds.
+   * Waits until the expected message has arrived, or as many as were sent, or the
+   * connection is over. If none were sent, the connection must stay open for so
+   * many milliseconds.
    */
   async answered(sent: number, pause: number): Promise<void> {
     const { expect } = this.#options;
     if (sent === 0) await this.pause(pause);
-    const isPaid = () =>
+    const isComplete = () =>
       expect !== undefined
         ? this.#found
         : sent > 0
         ? this.#received >= sent
         : this.#socket.readyState === WebSocket.OPEN;
-    await this.#wait(() => isPaid() || this.#isOver, this.#timeout);
-    this.#early = this.#socket.readyState !== WebSocket.OPEN;
-    if (!isPaid()) this.#missing = this.#describeMissing(sent);
+    await this.#wait(() => isComplete() || this.#isOver, this.#timeout);
+    this.#endedEarly = this.#socket.readyState !== WebSocket.OPEN;
+    if (!isComplete()) this.#missing = this.#describeMissing(sent);
   }
 
   /**
-   * Waits until the connection is closed, and looks back.
+   * Waits until the connection is closed, and judges the conversation.
    *
    * @throws {ConversationError} If the conversation failed.
    */
   async closed(): Promise<void> {
     const missing = this.#missing;
-    if (missing !== undefined && !this.#early) {
+    if (missing !== undefined && !this.#endedEarly) {
       await this.#closeBriefly();
       throw this.#failure(missing, { timedOut: true });
     }
@@ -166,7 +155,7 @@ export class Watch {
     else await this.#wait(() => this.#close !== undefined, this.#timeout);
     const close = this.#close;
     if (this.#error !== undefined || close?.wasClean === false) {
-      throw this.#failure(describeDrop(this.#error ?? "") + this.#when);
+      throw this.#failure(describeDrop(this.#error ?? "") + this.#timeOpen);
     }
     if (close === undefined) {
       throw this.#failure(`No answer to the close ${this.#inTime}`, {
@@ -176,14 +165,14 @@ export class Watch {
     const how = describeClose(close, this.#show);
     if (missing !== undefined) {
       throw this.#failure(
-        `The server closed too early${missing}, with ${how}${this.#when}`,
+        `The server closed too early${missing}, with ${how}${this.#timeOpen}`,
       );
     }
     // Deno says 1005 also if TCP ended without a close frame after the close.
     if (close.code === 1000 || close.code === 1005) return;
     throw this.#failure(
-      this.#early
-        ? `The server closed with ${how}${this.#when}`
+      this.#endedEarly
+        ? `The server closed with ${how}${this.#timeOpen}`
         : `The server answered the close with ${how}`,
     );
   }
@@ -193,7 +182,7 @@ export class Watch {
     const { expect } = this.#options;
     const received = this.#received;
     if (expect === undefined) {
-      return this.#early
+      return this.#endedEarly
         ? sent === 0 ? "" : `, after ${received} of ${sent} messages`
         : `Only ${received} of ${sent} messages came back ${this.#inTime}`;
     }
@@ -201,18 +190,9 @@ export class Watch {
     const others =
       `; ${received} other message${received === 1 ? "" : "s"} came` +
       (this.#binary === 0 ? "" : `, ${this.#binary} of them binary`);
-    return this.#early
+    return this.#endedEarly
       ? `, before a message contained "${text}"${others}`
       : `No message contained "${text}" ${this.#inTime}${others}`;
-  }
-
-  #isExpected(data: string | ArrayBuffer): boolean {
-    const { expect } = this.#options;
-    if (expect === undefined) return false;
-    const text = typeof data === "string"
-      ? data
-      : new TextDecoder().decode(data);
-    return text.includes(expect);
   }
 
   /** Whether the connection has ended. Node.js 22 may fire no close event. */
@@ -225,7 +205,7 @@ export class Watch {
   }
 
   /** How long the connection was open, for a line about its end. */
-  get #when(): string {
+  get #timeOpen(): string {
     const time = (this.#endedAt ?? 0) - (this.#openedAt ?? 0);
     return `, ${(time / 1000).toFixed(1)} s after it opened`;
   }
@@ -255,11 +235,11 @@ export class Watch {
     const timer = setTimeout(resolve, milliseconds);
     // While a server floods the client with messages, no timer runs.
     const end = performance.now() + milliseconds;
-    this.#look = () => {
+    this.#onEvent = () => {
       if (condition() || performance.now() > end) resolve();
     };
     await promise;
-    this.#look = () => {};
+    this.#onEvent = () => {};
     clearTimeout(timer);
   }
 }

@@ -1,9 +1,5 @@
-/**
- * Serves the page and its scripts. The scripts are the TypeScript files of this
- * project with their types blanked, so a browser runs the very same main.ts.
- *
- * @module
- */
+// Serves the page and its scripts. The scripts are the TypeScript files of this
+// project with their types blanked, so a browser runs the very same main.ts.
 
 import { stripTypeScriptTypes } from "node:module";
 import failure from "../client/failure.ts" with { type: "text" };
@@ -49,12 +45,9 @@ const LINK = `<!DOCTYPE html>
 <meta name="viewport" content="width=device-width">
 <title>WebSocket echo</title>
 <link rel="stylesheet" href="/page/style.css">
-<main>
-<div>
-<h1>WebSocket echo</h1>
+<main><div><h1>WebSocket echo</h1>
 <p>This is a WebSocket echo server. <a href="/">Its page</a> talks to it.</p>
-</div>
-</main>
+</div></main>
 `;
 
 /** The page may use its own scripts and style sheet, and nothing else. */
@@ -96,10 +89,8 @@ export function servePage(request: Request): Response | undefined {
  * answered. The status stays.
  */
 export function linkToPage(request: Request, response: Response): Response {
-  if (response.status !== 426 || request.headers.has("upgrade")) {
-    return response;
-  }
-  if (!acceptsHTML(request)) return response;
+  const isPlain = response.status === 426 && !request.headers.has("upgrade");
+  if (!isPlain || !acceptsHTML(request)) return response;
   const answer = new Response(LINK, response);
   answer.headers.set("content-type", HTML);
   answer.headers.set("content-security-policy", POLICY);

@@ -1,9 +1,5 @@
 /// <reference lib="dom" />
-/**
- * A log on a page that stays usable with very many lines.
- *
- * @module
- */
+// A log on a page that stays usable with very many lines.
 
 /** How many lines a log keeps. */
 const MAX_LINES = 500;
@@ -25,17 +21,12 @@ const SPOKEN: Record<Kind, string> = {
   failure: "Failed. ",
 };
 
-interface Line {
-  kind: Kind;
-  text: string;
-}
-
 /** A list of lines that scrolls, and follows the newest line. */
 export class Log {
   #list: HTMLElement;
   #dropped: HTMLElement;
   #announcer: HTMLElement;
-  #waiting: Line[] = [];
+  #waiting: [Kind, string][] = [];
   #droppedLines = 0;
   #scheduled = false;
 
@@ -48,7 +39,7 @@ export class Log {
 
   /** Adds a line, always as text, whatever it contains. */
   add(kind: Kind, text: string): void {
-    this.#waiting.push({ kind, text });
+    this.#waiting.push([kind, text]);
     if (!this.#scheduled) setTimeout(() => this.#show(), INTERVAL);
     this.#scheduled = true;
   }
@@ -82,13 +73,13 @@ export class Log {
     if (below < 20) list.scrollTop = list.scrollHeight;
 
     this.#announcer.textContent = lines.length <= MAX_ANNOUNCED
-      ? lines.map(({ kind, text }) => SPOKEN[kind] + text.slice(0, 200))
+      ? lines.map(([kind, text]) => SPOKEN[kind] + text.slice(0, 200))
         .join("\n")
       : `${lines.length} new lines`;
   }
 }
 
-function makeItem({ kind, text }: Line): HTMLElement {
+function makeItem([kind, text]: [Kind, string]): HTMLElement {
   const item = document.createElement("div");
   item.className = `line ${kind}`;
   if (SPOKEN[kind] !== "") {

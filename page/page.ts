@@ -1,10 +1,6 @@
 /// <reference lib="dom" />
-/**
- * The script of the page. It shows what main.ts logs, and sends the messages of
- * the visitor. Only for browsers.
- *
- * @module
- */
+// The script of the page. It shows what main.ts logs, and sends the messages of
+// the visitor. Only for browsers.
 
 import { describeClose } from "../client/failure.ts";
 import { printable } from "../shared/printable.ts";
@@ -23,12 +19,9 @@ const state = document.querySelector<HTMLElement>("#state")!;
 /** Logs a line of the conversation on the page, and to the console. */
 function log(line: string): void {
   console.log(line);
-  const kind = line.startsWith("client ->")
-    ? "sent"
-    : line.startsWith("client <-")
-    ? "received"
-    : "note";
-  conversation.add(kind, line);
+  const kinds = { "client ->": "sent", "client <-": "received" } as const;
+  const start = line.slice(0, 9) as keyof typeof kinds;
+  conversation.add(kinds[start] ?? "note", line);
 }
 
 async function run(): Promise<void> {
@@ -55,12 +48,7 @@ let socket: WebSocket | undefined;
 const waiting: string[] = [];
 
 /** What to say in each ready state. */
-const STATES = [
-  "Connecting",
-  "Connected",
-  "Closing",
-  "Not connected",
-];
+const STATES = ["Connecting", "Connected", "Closing", "Not connected"];
 
 function showState(): void {
   const readyState = socket?.readyState ?? WebSocket.CLOSED;
@@ -87,7 +75,7 @@ function connect(): void {
       ? describeClose(event)
       : "could not connect (is the server running?)";
     messages.add(event.wasClean ? "note" : "failure", `disconnected: ${how}`);
-    // There may be a new connection already, with messages that wait for it.
+    // If a newer connection exists, the waiting messages belong to it.
     if (connection !== socket) return;
     for (const message of waiting.splice(0)) {
       messages.add("failure", `not sent: ${show(message)}`);

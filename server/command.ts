@@ -1,8 +1,4 @@
-/**
- * The command line of echo_server.ts.
- *
- * @module
- */
+// The command line of echo_server.ts.
 
 import { parseFlags, parseSeconds, quote } from "../shared/arguments.ts";
 import { CommandError, run, UsageError } from "../shared/exit.ts";
@@ -32,7 +28,7 @@ too. A second one ends --drain.
 
 Exit code:
   0  a signal stopped it
-  1  it could not listen, or not listen again
+  1  it could not start, or not listen again
   2  the command was wrong
   3  clients have taken too much memory, or file descriptors that cannot be freed:
      start it again`;
@@ -64,7 +60,7 @@ export function main(
     const options = {
       hostname: values.hostname,
       port: parseWhole("--port", values.port, 0, 65535),
-      ...await readKeyPair("--cert", values.cert, "--key", values.key),
+      ...await readKeyPair(values, "cert", "key"),
       onListen() {},
     };
     // --help does not need it.
@@ -90,28 +86,22 @@ function listen(options: Options, service: Service): Deno.NetAddr {
     return keepServing(options, service);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    const { message } = error as Error;
     const where = printable(`"${options.hostname}" port ${options.port}`);
-    if (error instanceof Deno.errors.AddrInUse) {
-      throw new CommandError(
-        `Cannot listen on ${where}: it is in use (choose another with --port, 0 picks a free one)`,
-      );
-    }
-    if (options.cert !== undefined && /\b(key|cert)/i.test(message)) {
-      throw new CommandError(
-        `Cannot use --cert with --key: ${printable(message)}`,
-      );
-    }
-    throw new CommandError(`Cannot listen on ${where}: ${printable(message)}`);
+    const problem = error instanceof Deno.errors.AddrInUse
+      ? "it is in use (choose another with --port, 0 picks a free one)"
+      : printable((error as Error).message);
+    throw new CommandError(`Cannot listen on ${where}: ${problem}`);
   }
 }
 
 /** Returns the line that says where the server listens. */
 function describeAddress(address: Deno.NetAddr, secure: boolean): string {
-  const at = connectable(address);
-  const all = ["0.0.0.0", "::"].includes(address.hostname)
-    ? " and on all other addresses of this machine"
-    : "";
+  // Where a client on this machine finds a server on all addresses.
+  const local = { "0.0.0.0": "127.0.0.1", "::": "::1" }[address.hostname];
+  const hostname = local ?? address.hostname;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const at = `${host}:${address.port}`;
+  const all = local ? " and on all other addresses of this machine" : "";
   return secure
     ? `Listening on wss://${at}/${all} (open https://${at}/)`
     : `Listening on ws://${at}/${all} (try: deno run --allow-net main.ts ws://${at}/, or open http://${at}/)`;
@@ -137,11 +127,4 @@ function parseWhole(
     );
   }
   return number;
-}
-
-/** Returns where a client on this machine finds the server. */
-function connectable({ hostname, port }: Deno.NetAddr): string {
-  if (hostname === "0.0.0.0") hostname = "127.0.0.1";
-  if (hostname === "::") hostname = "::1";
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }

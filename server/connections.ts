@@ -1,19 +1,19 @@
-/**
- * Counts the connections of a server, and closes them when it stops.
- *
- * @module
- */
+// Counts the connections of a server, and closes them when it stops.
 
 import type { Outbox } from "./outbox.ts";
 
-/** What a server does with new connections: it refuses all but the first. */
+/** What a server does. It accepts connections only while it is "ok". */
 export type State = "ok" | "full" | "draining" | "stopping";
 
 /** The connections of a server. */
 export class Connections {
   readonly #maxOpen: number;
   readonly #open = new Set<Outbox>();
-  #unopened = 0;
+  /**
+   * How many handshakes were answered but never opened a connection. Deno keeps
+   * a file descriptor for each of them.
+   */
+  unopened = 0;
   #phase: State = "ok";
 
   /** @param maxOpen How many may be open. */
@@ -26,14 +26,6 @@ export class Connections {
     return this.#open.size;
   }
 
-  /**
-   * How many handshakes were answered but never opened a connection. Deno keeps
-   * a file descriptor for each of them.
-   */
-  get unopened(): number {
-    return this.#unopened;
-  }
-
   /** Whether new ones are accepted, and if not, why. */
   get state(): State {
     if (this.#phase === "ok" && this.open >= this.#maxOpen) return "full";
@@ -42,11 +34,11 @@ export class Connections {
 
   /** Counts a connection while it is open. */
   add(socket: WebSocket, outbox: Outbox): void {
-    this.#unopened++;
+    this.unopened++;
     // A client that resets the handshake fires no event at all. So a connection
     // counts from "open" on, and not before.
     socket.addEventListener("open", () => {
-      this.#unopened--;
+      this.unopened--;
       if (this.open >= this.#maxOpen) {
         return socket.close(1013, "No more connections now");
       }

@@ -1,9 +1,5 @@
-/**
- * What a WebSocket server checks before it opens a connection (RFC 6455 section
- * 4.2.1). `Deno.upgradeWebSocket` checks only a part of it.
- *
- * @module
- */
+// What a WebSocket server checks before it opens a connection (RFC 6455 section
+// 4.2.1). `Deno.upgradeWebSocket` checks only a part of it.
 
 import { isToken } from "../shared/token.ts";
 import { parseURL, textResponse } from "./plain_http.ts";
@@ -59,7 +55,8 @@ export function checkHandshake(request: Request): Response | undefined {
     return textResponse(400, "Sec-WebSocket-Key must be 16 bytes in base64");
   }
   const offer = headers.get("sec-websocket-protocol");
-  if (offer !== null && !isListOfTokens(offer)) {
+  const names = parseList(offer);
+  if (offer !== null && !(names.length > 0 && names.every(isToken))) {
     return textResponse(400, "Sec-WebSocket-Protocol must be a list of tokens");
   }
 }
@@ -72,10 +69,4 @@ export function parseList(list: string | null): string[] {
   // It looks at each character a fixed number of times, however many spaces
   // there are.
   return list?.match(/[^ \t,](?:[^,]*[^ \t,])?/g) ?? [];
-}
-
-/** Checks whether a list has elements, and all of them are tokens. */
-function isListOfTokens(list: string): boolean {
-  const all = parseList(list);
-  return all.length > 0 && all.every(isToken);
 }

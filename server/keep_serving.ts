@@ -1,8 +1,4 @@
-/**
- * Keeps a server running until a signal arrives.
- *
- * @module
- */
+// Keeps a server running until a signal arrives.
 
 import { setTimeout as delay } from "node:timers/promises";
 import type { Connections } from "./connections.ts";
@@ -13,9 +9,6 @@ import { MiB } from "./units.ts";
  * much memory to free, the process takes half a second more to end.
  */
 const STOP_TIMEOUT = 2500;
-
-/** Milliseconds between two looks at the connections while they drain. */
-const DRAIN_INTERVAL = 200;
 
 /**
  * Milliseconds after the first signal for which another one changes nothing.
@@ -67,10 +60,8 @@ export interface Service {
  * When there are no file descriptors left, it tries to listen again every
  * second. But if handshakes that were reset have taken more of them than the
  * open connections, or if the process takes too much memory, it stops with exit
- * code 3: at once if the memory grows on.
+ * code 3: without waiting if the memory keeps growing.
  *
- * @param options As for `Deno.serve`.
- * @param service What to serve.
  * @returns The address that it listens on.
  * @throws {Error} If `Deno.serve` throws at the first attempt.
  */
@@ -92,7 +83,7 @@ export function keepServing(
       }
       return response;
     });
-    // Deno takes some errors of accept() for a wanted end.
+    // Deno reports some errors of accept() as if the server had been shut down.
     server.finished.then(
       () => recover(server.addr.port),
       (error) => recover(server.addr.port, error),
@@ -106,7 +97,11 @@ export function keepServing(
    */
   function recover(port: number, error?: Error): void {
     if (exitCode !== undefined) return;
-    if (isAboutOneConnection(error)) return listenAgain(port);
+    // The peer ended one connection before it was accepted. Deno reports that as
+    // no error at all, or with its name in the message.
+    if (!error || /^Connection(Aborted|Reset): /.test(error.message)) {
+      return listenAgain(port);
+    }
     const problem = `Cannot accept connections: ${withoutName(error)}`;
     const { open, unopened } = connections;
     if (unopened >= MAX_LOST_HANDSHAKES && unopened > open) {
@@ -141,11 +136,12 @@ export function keepServing(
   function checkMemory(): void {
     const { rss } = Deno.memoryUsage();
     if (rss <= maxMemory) return;
+    const [taken, limit] = [rss, maxMemory].map((bytes) =>
+      Math.round(bytes / MiB)
+    );
     if (exitCode === undefined) {
       console.error(
-        `The server takes ${inMiB(rss)} of memory, and ${
-          inMiB(maxMemory)
-        } is the limit, so the server stops and must be started again`,
+        `The server takes ${taken} MiB of memory, and ${limit} MiB is the limit, so the server stops and must be started again`,
       );
       stop(EXIT_RESTART);
     }
@@ -153,6 +149,7 @@ export function keepServing(
   }
 
   async function onSignal(): Promise<void> {
+    if (exitCode !== undefined) return;
     const now = performance.now();
     if (firstSignal !== undefined) {
       if (now - firstSignal >= SAME_SIGNAL_TIME) stop(0);
@@ -168,7 +165,7 @@ export function keepServing(
       );
     }
     while (connections.open > 0 && performance.now() - now < drain) {
-      await delay(DRAIN_INTERVAL);
+      await delay(200);
     }
     stop(0);
   }
@@ -196,10 +193,6 @@ export function keepServing(
   return server.addr;
 }
 
-function inMiB(bytes: number): string {
-  return `${Math.round(bytes / MiB)} MiB`;
-}
-
 /** Returns what reports a problem, unless it did so less than 10 s before. */
 function reporter(): (line: string) => void {
   let last = -Infinity;
@@ -210,17 +203,7 @@ function reporter(): (line: string) => void {
   };
 }
 
-/**
- * Checks whether accept() failed for one connection only, which the peer ended
- * before it was accepted. Deno reports some of them as no error at all, and
- * others with their names in the message.
- */
-function isAboutOneConnection(error?: Error): boolean {
-  return error === undefined ||
-    /^Connection(Aborted|Reset): /.test(error.message);
-}
-
 /** Returns the message of an error. Deno may put the error's name before it. */
-function withoutName(error?: Error): string {
-  return (error?.message ?? "").replace(/^\w+: /, "");
+function withoutName({ message }: Error): string {
+  return message.replace(/^\w+: /, "");
 }

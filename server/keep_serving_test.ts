@@ -151,7 +151,8 @@ Deno.test(
     assertEquals((await client.closed).code, 1000);
     const { code, stdout, stderr } = await server.ended;
     assertEquals([code, stderr], [0, ""]);
-    assertEquals(stdout.split("\n").slice(1), [
+    // Another one may have opened just before.
+    assertEquals(stdout.replace(/: [12];/, ": 1;").split("\n").slice(1), [
       "Draining: open connections: 1; they may go on for 30 s",
       "Stopped: connections that were cut: 0",
       "",
@@ -196,21 +197,23 @@ Deno.test(
   },
 );
 
-for (const inFlight of [1, 8, 64]) {
+for (const [count, inFlight] of [[20, 1], [10, 8], [2, 64]] as const) {
   Deno.test(
     `echo_server.ts closes clients with ${inFlight} messages in flight with 1001`,
     SIGNALS,
     async () => {
       await using server = await startEchoServer();
-      const closes = await Promise.all(Array.from({ length: 20 }, async () => {
-        const client = await connect(server.url);
-        const { socket } = client;
-        socket.addEventListener("message", ({ data }) => {
-          if (socket.readyState === WebSocket.OPEN) socket.send(data);
-        });
-        for (let i = 0; i < inFlight; i++) socket.send(`${i}`);
-        return { closed: client.closed };
-      }));
+      const closes = await Promise.all(
+        Array.from({ length: count }, async () => {
+          const client = await connect(server.url);
+          const { socket } = client;
+          socket.addEventListener("message", ({ data }) => {
+            if (socket.readyState === WebSocket.OPEN) socket.send(data);
+          });
+          for (let i = 0; i < inFlight; i++) socket.send(`${i}`);
+          return { closed: client.closed };
+        }),
+      );
       server.kill("SIGTERM");
       for (const { closed } of closes) {
         const { code, wasClean } = await closed;

@@ -1,8 +1,4 @@
-/**
- * Sends the echoes of one connection, as long as its peer reads them.
- *
- * @module
- */
+// Sends the echoes of one connection, as long as its peer reads them.
 
 import { setTimeout as delay } from "node:timers/promises";
 import {
@@ -23,11 +19,11 @@ const MAX_IGNORED_BYTES = 128 * MiB;
 /** Milliseconds without a message after which a peer counts as quiet. */
 const QUIET_TIME = 200;
 
-/** Milliseconds for which a peer that is never quiet still gets its echoes. */
-const LAST_ECHOES_TIME = 1000;
-
-/** Milliseconds for which it is then given the chance to become quiet. */
-const LAST_WAIT_TIME = 1000;
+/**
+ * Milliseconds for which a peer that is never quiet still gets its echoes, and
+ * for which it is then given the chance to become quiet.
+ */
+const LAST_TIME = 1000;
 
 /** What a server sends over one connection. */
 export class Outbox {
@@ -39,10 +35,6 @@ export class Outbox {
   /** The bytes that arrived after the last echo, and their messages' overhead. */
   #ignored = 0;
 
-  /**
-   * @param socket The server's end of a connection.
-   * @param memory The memory that it shares with other connections.
-   */
   constructor(socket: WebSocket, memory: SharedMemory) {
     this.#socket = socket;
     this.#queue = new SendQueue(socket, memory);
@@ -87,9 +79,9 @@ export class Outbox {
     const closed = new Promise((resolve) => {
       this.#socket.addEventListener("close", resolve);
     });
-    if (!await this.#untilQuiet(LAST_ECHOES_TIME)) {
+    if (!await this.#untilQuiet(LAST_TIME)) {
       this.#isEchoing = false;
-      await this.#untilQuiet(LAST_WAIT_TIME);
+      await this.#untilQuiet(LAST_TIME);
     }
     while (this.#socket.bufferedAmount > 0) await delay(QUIET_TIME);
     this.#socket.close(1001, "Server shutting down");

@@ -1,8 +1,4 @@
-/**
- * Answers HTTP requests that open no WebSocket.
- *
- * @module
- */
+// Answers HTTP requests that open no WebSocket.
 
 import type { Connections } from "./connections.ts";
 

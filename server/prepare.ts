@@ -1,18 +1,10 @@
-/**
- * Prepares the process for its first connection.
- *
- * @module
- */
+// Prepares the process for its first connection.
 
-import { tooLongTextListener } from "../shared/too_long_text.ts";
+import { onTooLongText } from "../shared/too_long_text.ts";
 import { MiB } from "./units.ts";
 
 /** Bytes. It must be below 32 MiB, the most that glibc takes for a threshold. */
 const FREED_BYTES = 31 * MiB;
-
-const reportTooLongText = tooLongTextListener(() =>
-  console.error("A client sent a text message of more than 512 MiB")
-);
 
 let isPrepared = false;
 
@@ -20,8 +12,10 @@ let isPrepared = false;
 export function prepare(): void {
   if (isPrepared) return;
   isPrepared = true;
-  // Without a listener, one such message would end the process.
-  addEventListener("unhandledrejection", reportTooLongText);
+  // Without this, one such message would end the process.
+  onTooLongText(() =>
+    console.error("A client sent a text message of more than 512 MiB")
+  );
   // When a large buffer was freed once, glibc takes memory for smaller ones from
   // its heap and keeps it when they are freed (M_MMAP_THRESHOLD in mallopt(3)).
   // Otherwise every message of 128 KiB or more gets new pages from the kernel,

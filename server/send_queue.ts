@@ -1,15 +1,11 @@
-/**
- * Bounds the memory for the echoes that peers have not read yet.
- *
- * Deno cannot pause a peer that sends without reading. So the peers of a process
- * share a limited memory for what waits, and each has 8 KiB for itself. A peer
- * whose waiting messages take more than a quarter of what is still free gets no
- * more. This is the dynamic threshold with which network switches share a buffer
- * (Choudhury and Hahne, 1998): one slow peer gets much, many get less each, and
- * some memory is always left for the next one.
- *
- * @module
- */
+// Bounds the memory for the echoes that peers have not read yet.
+//
+// Deno cannot pause a peer that sends without reading. So the peers of a process
+// share a limited memory for what waits, and each has 8 KiB for itself. A peer
+// whose waiting messages take more than a quarter of what is still free gets no
+// more. This is the dynamic threshold with which network switches share a buffer
+// (Choudhury and Hahne, 1998): one slow peer gets much, many get less each, and
+// some memory is always left for the next one.
 
 import { KiB } from "./units.ts";
 
@@ -21,7 +17,8 @@ const SHARE = 1 / 4;
 
 /**
  * The bytes that each peer has for itself. So a peer that reads each echo before
- * it sends again is never cut off for messages of up to 7 KiB.
+ * it sends again is never cut off for messages of up to 7 KiB, or for texts of
+ * up to 2,389 characters.
  */
 const OWN_BYTES = 8 * KiB;
 
@@ -50,12 +47,10 @@ export class SharedMemory {
 /**
  * The messages that were sent to one peer and still wait in this process.
  *
- * A socket says how many bytes wait, but not how many messages. Messages leave
- * in the order in which they were sent. So if 1,000 bytes were sent and 300 of
- * them wait, then every message that ended within the first 700 bytes has left.
- *
- * To ask the socket takes time. So what waits is estimated, never too low, and
- * the socket is asked when the estimate is beyond {@linkcode OWN_BYTES}.
+ * A socket says how many bytes wait, but not how many messages. They leave in
+ * order: if 1,000 bytes were sent and 300 of them wait, then every message that
+ * ended within the first 700 bytes has left. To ask takes time. So what waits is
+ * estimated, never too low, and asked for beyond {@linkcode OWN_BYTES}.
  */
 export class SendQueue {
   readonly #socket: WebSocket;
@@ -68,10 +63,6 @@ export class SendQueue {
   /** The bytes of memory that the waiting messages take, at most. */
   #size = 0;
 
-  /**
-   * @param socket The connection to the peer.
-   * @param memory What it shares with the other peers.
-   */
   constructor(socket: WebSocket, memory: SharedMemory) {
     this.#socket = socket;
     this.#memory = memory;

@@ -1,8 +1,4 @@
-/**
- * Reads command lines.
- *
- * @module
- */
+// Reads command lines.
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { UsageError } from "./exit.ts";
@@ -30,7 +26,7 @@ function describe(
   message: string,
   { args = [], allowPositionals = false }: ParseArgsConfig,
 ): string {
-  // It takes an argument such as -hello for several short options.
+  // parseArgs reads -hello as -h -e -l -l -o.
   if (/^Unknown option '-[^-]/.test(message)) {
     const whole = args.find((arg) => /^-[^-]/.test(arg) && arg !== "-h")!;
     return `Unknown option ${quote(whole)}` +
@@ -49,8 +45,6 @@ function describe(
 /**
  * Returns a number of seconds in milliseconds.
  *
- * @param flag The option, for the message.
- * @param text The value of the option.
  * @param least The least number of seconds that the option takes.
  * @throws {UsageError} If the value is not a number of seconds, or more than a
  * timer can take (2_147_483 s, as in all implementations of the HTML standard).

@@ -1,8 +1,4 @@
-/**
- * Ends a command with one line and the right exit code.
- *
- * @module
- */
+// Ends a command with one line and the right exit code.
 
 /** The oldest version of Deno that the commands run with. */
 const MIN_DENO_VERSION = "2.9.5";
@@ -44,26 +40,20 @@ function isDenoNewEnough(): boolean {
   if (!("Deno" in globalThis)) return false;
   // The first part that differs decides. A version like 2.10.0-rc.1 is fine.
   const parts = Deno.version.deno.split(".").map((part) => parseInt(part));
-  const oldest = MIN_DENO_VERSION.split(".").map(Number);
-  const i = parts.findIndex((part, i) => part !== oldest[i]);
-  return i < 0 || parts[i]! > (oldest[i] ?? 0);
+  const min = MIN_DENO_VERSION.split(".").map(Number);
+  const i = parts.findIndex((part, i) => part !== min[i]);
+  return i < 0 || parts[i]! > (min[i] ?? 0);
 }
 
 /** Prints an error and exits, unless the error is a bug. */
 function exitIfKnown(error: unknown): void {
-  const line = describe(error);
-  if (line === undefined) return;
-  console.error(line);
+  const { code, message } = Object(error);
+  const known = [UsageError, CommandError, Deno.errors.NotCapable];
+  if (known.some((type) => error instanceof type)) console.error(message);
+  // This comes from console.log, as with `>/dev/full`.
+  else if (code === "ENOSPC") {
+    console.error(`Cannot write the output: ${message}`);
+  } else return;
   // Exit at once: a connection may be stuck.
   Deno.exit(error instanceof UsageError ? 2 : 1);
-}
-
-function describe(error: unknown): string | undefined {
-  if (
-    error instanceof UsageError || error instanceof CommandError ||
-    error instanceof Deno.errors.NotCapable
-  ) return error.message;
-  // This comes from console.log, as with `>/dev/full`.
-  const { code, message } = Object(error);
-  if (code === "ENOSPC") return `Cannot write the output: ${message}`;
 }

@@ -1,34 +1,34 @@
-/**
- * Reads certificates and keys in PEM (RFC 7468).
- *
- * @module
- */
+// Reads certificates and keys in PEM (RFC 7468).
 
 import { quote } from "./arguments.ts";
 import { CommandError, UsageError } from "./exit.ts";
 import { printable } from "./printable.ts";
 
 /**
- * Reads a certificate and its private key, if the two options that name their
- * files are given.
+ * Reads the certificate and the private key that two options name, if any.
  *
- * @throws {UsageError} If only one of them is given.
- * @throws {CommandError} If a file cannot be read, is empty or is encrypted.
+ * @throws {UsageError} If only one of the options is given.
+ * @throws {CommandError} If they cannot be read or used.
  */
 export async function readKeyPair(
-  certFlag: string,
-  cert: string | undefined,
-  keyFlag: string,
-  key: string | undefined,
+  values: Record<string, unknown>,
+  cert: string,
+  key: string,
 ): Promise<Deno.TlsCertifiedKeyPem | undefined> {
-  if (cert === undefined && key === undefined) return;
-  if (cert === undefined || key === undefined) {
-    throw new UsageError(`${certFlag} and ${keyFlag} go together`);
-  }
-  return {
-    cert: await readPEM(certFlag, cert),
-    key: await readPEM(keyFlag, key),
+  const count = [cert, key].filter((name) => values[name] !== undefined).length;
+  if (count === 0) return;
+  if (count === 1) throw new UsageError(`--${cert} and --${key} go together`);
+  const pair = {
+    cert: await readPEM(`--${cert}`, `${values[cert]}`),
+    key: await readPEM(`--${key}`, `${values[key]}`),
   };
+  try {
+    Deno.createHttpClient(pair).close(); // it looks at both
+  } catch (error) {
+    const problem = printable((error as Error).message);
+    throw new CommandError(`Cannot use --${cert} with --${key}: ${problem}`);
+  }
+  return pair;
 }
 
 async function readPEM(flag: string, path: string): Promise<string> {

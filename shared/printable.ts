@@ -1,8 +1,4 @@
-/**
- * Makes text and bytes that came over the network safe to print.
- *
- * @module
- */
+// Makes text and bytes that came over the network safe to print.
 
 /**
  * Control characters, line and paragraph separators, lone surrogates, and the

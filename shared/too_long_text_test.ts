@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { tooLongTextListener } from "./too_long_text.ts";
+import { onTooLongText } from "./too_long_text.ts";
 
-Deno.test("tooLongTextListener() handles that error, and leaves others to Deno", () => {
+Deno.test("onTooLongText() handles that error, and leaves others to Deno", () => {
   let count = 0;
-  const listener = tooLongTextListener(() => count++);
+  onTooLongText(() => count++);
   for (
     const [message, handled] of [
       ["RangeError: failed to allocate string; buffer exceeds maximum", true],
@@ -17,7 +17,7 @@ Deno.test("tooLongTextListener() handles that error, and leaves others to Deno",
       cancelable: true,
     });
     count = 0;
-    listener(event);
+    dispatchEvent(event);
     assertEquals([event.defaultPrevented, count === 1], [handled, handled]);
   }
 });
