@@ -97,6 +97,29 @@ Deno.test("converse() logs the conversation with a stand-in for WebSocket", asyn
   }
 });
 
+Deno.test("converse() says so when a connection drops without an error event, as in browsers", async () => {
+  const { WebSocket } = globalThis;
+  class DroppingWebSocket extends EchoingWebSocket {
+    override send(): void {
+      this.readyState = 3;
+      const close = { code: 1006, wasClean: false };
+      setTimeout(() => this.dispatchEvent(new CloseEvent("close", close)), 0);
+    }
+    override close(): void {}
+  }
+  Object.assign(globalThis, { WebSocket: DroppingWebSocket });
+  try {
+    const { closeCode } = await assertRejects(
+      () => logOf("ws://stand.in/", { pause: 20 }),
+      ConversationError,
+      "The connection dropped, no close frame came (1006), ",
+    );
+    assertEquals(closeCode, 1006);
+  } finally {
+    Object.assign(globalThis, { WebSocket });
+  }
+});
+
 Deno.test(
   "converse() logs with console.log by default",
   permitted(),
@@ -518,6 +541,14 @@ const ENDINGS: Ending[] = [
     code: 1000,
     error:
       'The server closed too early, before a message contained "ack"; 1 other message came, with 1000 (normal closure), 0.… s after it opened',
+  },
+  {
+    name: "the server closes with 1000 before all messages were sent",
+    messages: ["Hello!", "Hello again!"],
+    answers: 2,
+    code: 1000,
+    error:
+      "The server closed too early, after 1 of 2 messages, with 1000 (normal closure), 0.… s after it opened",
   },
   {
     name: "TCP ends after the answer",

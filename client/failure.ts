@@ -31,9 +31,7 @@ export class ConversationError extends Error {
 }
 
 /** What a {@linkcode ConversationError} carries beside its message. */
-export type Failure = NonNullable<
-  ConstructorParameters<typeof ConversationError>[1]
->;
+export type Failure = Partial<Omit<ConversationError, keyof Error>>;
 
 /**
  * The names of the close codes, from RFC 6455 section 7.4.1 and IANA's WebSocket

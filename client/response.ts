@@ -87,8 +87,10 @@ function hintAboutTLS(
 ): string | undefined {
   if (url.startsWith("wss:")) return;
   const target = URL.parse(location ?? url, url.replace(/^ws/, "http"));
-  if (target?.protocol === "https:") {
-    return `try ${showText(target.href.replace(/^http/, "ws"))}`;
+  // The parser may have written a secret in another way.
+  const isSafe = showText(location ?? "") === show(location ?? "");
+  if (isSafe && target?.protocol === "https:") {
+    return `try ${show(target.href.replace(/^http/, "ws"))}`;
   }
   // nginx and Go say this when plain HTTP comes to a port that wants TLS.
   if (status === 400 && /plain HTTP|HTTP request to an HTTPS/i.test(body)) {

@@ -251,9 +251,25 @@ Deno.test(
       resolve();
     });
     const url = `ws://127.0.0.1:${server.port}/`;
-    const { body } = await sendSecondHandshake({ url }, 10_000);
+    using client = Deno.createHttpClient({ http2: false });
+    const { body } = await sendSecondHandshake({ url, client }, 10_000);
     assertEquals(body?.length, 1024);
     await hungUp;
+  },
+);
+
+Deno.test(
+  "sendSecondHandshake() uses the client that it is given",
+  permitted(),
+  async () => {
+    await using proxy = new RawServer(answers(encodeAnswer(410)));
+    using client = Deno.createHttpClient({
+      http2: false,
+      proxy: { url: `http://127.0.0.1:${proxy.port}/` },
+    });
+    const request = { url: "ws://nosuch.invalid/", client };
+    const { status, problem } = await sendSecondHandshake(request, 10_000);
+    assertEquals([status, problem], [410, undefined]);
   },
 );
 

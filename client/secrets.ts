@@ -6,10 +6,16 @@ import type { ConverseOptions } from "./options.ts";
 /** How many characters of a foreign text are shown. */
 const MAX_SHOWN = 200;
 
+/** How many are searched for secrets. */
+const MAX_SEARCHED = 2000;
+
 /** Shorter texts occur by chance, too, and the gaps would reveal them. */
 const MIN_SECRET = 4;
 
-/** A user name of so many characters may be a token. */
+/**
+ * A secret of so many characters may be a token. A close reason may have room
+ * only for its beginning: eight characters of it are hidden, too.
+ */
 const MIN_TOKEN = 16;
 
 /** Returns the beginning of a foreign text as one line that is safe to print. */
@@ -29,6 +35,7 @@ export function showWithoutSecrets(
   headers: ConverseOptions["headers"] = {},
 ): Show {
   const secrets = [...secretsInURL(url), ...secretsInHeaders(headers)]
+    .flatMap((secret) => [secret, attempt(decodeURIComponent, secret)])
     .filter((secret) => secret.length >= MIN_SECRET)
     .flatMap((secret) => [
       secret,
@@ -37,34 +44,50 @@ export function showWithoutSecrets(
     ])
     // A secret may begin with another one.
     .sort((a, b) => b.length - a.length);
-  return (text) =>
-    show(secrets.reduce((rest, secret) => rest.replaceAll(secret, "…"), text));
+  return (text) => {
+    const rest = secrets.reduce(
+      (rest, secret) => rest.replaceAll(secret, "…"),
+      text.slice(0, MAX_SEARCHED),
+    );
+    return show(
+      secrets.filter(({ length }) => length >= MIN_TOKEN)
+        .reduce(hideBeginning, rest),
+    );
+  };
+}
+
+function hideBeginning(text: string, token: string): string {
+  const start = text.indexOf(token.slice(0, 8));
+  if (start < 0) return text;
+  let end = start;
+  while (end < text.length && text[end] === token[end - start]) end++;
+  return `${text.slice(0, start)}…${hideBeginning(text.slice(end), token)}`;
 }
 
 /** Returns the password and what holds it. It is sent decoded. */
 function secretsInURL(url: string): string[] {
   const { username, password } = new URL(url);
-  const [name, secret] = [decode(username), decode(password)];
-  const bytes = new TextEncoder().encode(`${name}:${secret}`);
-  const basic = btoa(String.fromCharCode(...bytes));
+  const pair = attempt(decodeURIComponent, `${username}:${password}`);
+  const basic = btoa(String.fromCharCode(...new TextEncoder().encode(pair)));
   return [
-    ...(secret === "" ? [] : [password, secret, basic]),
-    ...(name.length < MIN_TOKEN ? [] : [username, name, basic]),
+    ...(password === "" ? [] : [password, basic]),
+    ...(username.length < MIN_TOKEN ? [] : [username, basic]),
   ];
 }
 
-function decode(text: string): string {
+/** Returns what a function makes of a text, or the text if it cannot. */
+function attempt(decode: (text: string) => string, text: string): string {
   try {
-    return decodeURIComponent(text);
+    return decode(text);
   } catch {
     return text;
   }
 }
 
 /**
- * Returns the values of headers other than Origin, and what they consist of: of
- * `Bearer abc` it is `abc`, and of `a=b; c="d"` it is `b` and `d`. So the names
- * of schemes and cookies are no secrets.
+ * Returns the values of headers other than Origin, or what they consist of: of
+ * `Bearer abc` it is `abc`, of `a=b; c="d"` it is `b` and `d`, and of `Basic` the
+ * decoded password, too. The names of schemes and cookies are no secrets.
  */
 function secretsInHeaders(headers: Record<string, string>): string[] {
   return Object.entries(headers)
@@ -73,7 +96,11 @@ function secretsInHeaders(headers: Record<string, string>): string[] {
       const rest = value.replace(/^[\w-]+ +(?=\S)/, "");
       // The padding of base64 is no value.
       const values = rest.split(/[;,]/)
-        .map((part) => /^[^=]+="?([^="][^"]*)/.exec(part.trim())?.[1] ?? "");
-      return [/authorization$/i.test(name) ? rest : value, rest, ...values];
+        .flatMap((part) =>
+          /^[^=]+="?([^="][^"]*)/.exec(part.trim())?.[1] ?? []
+        );
+      if (values.length > 0) return values;
+      const password = attempt(atob, rest).replace(/^[^:]*:/, "");
+      return [/authorization$/i.test(name) ? rest : value, rest, password];
     });
 }

@@ -10,7 +10,7 @@ Deno.test("show() shows the beginning of a text, safe to print", () => {
 Deno.test("showWithoutSecrets() takes out what a server repeats of the headers", () => {
   const showText = showWithoutSecrets("wss://a/", {
     Authorization: "Bearer to/ken+1==",
-    Cookie: 'session=abcd/1; name="quoted"; b=2',
+    Cookie: 'session=abcd/1; name="quoted"; b=2; sid=s%3Aabc%2Fdef',
     "X-Key": "a key with blanks",
     Origin: "https://example.org",
   });
@@ -31,6 +31,7 @@ Deno.test("showWithoutSecrets() takes out what a server repeats of the headers",
         "Invalid Bearer token: the session has expired",
       ],
       ["b is 2", "b is 2"],
+      ["s:abc/def, s%3Aabc%2Fdef", "…, …"],
     ] as const
   ) assertEquals(showText(text), expected);
 });
@@ -43,6 +44,7 @@ Deno.test("showWithoutSecrets() takes out what a server repeats of the URL", () 
       ["me:%C3%BCber", `\u00fcber ${btoa("me:\xc3\xbcber")}`, "… …"],
       ["me:%zz12", "%zz12", "…"],
       ["me:12345", "12345", "…"],
+      ["me:a%2Fb%2Fc", "a/b/c a\\/b\\/c", "… …"],
       // A gap in a word would tell it.
       ["me:abc", "abcdef", "abcdef"],
       ["me", "me, name", "me, name"],
@@ -54,6 +56,26 @@ Deno.test("showWithoutSecrets() takes out what a server repeats of the URL", () 
     const showText = showWithoutSecrets(`wss://${credentials}@a/`);
     assertEquals(showText(text), expected, credentials);
   }
+});
+
+Deno.test("showWithoutSecrets() takes out the password of Basic credentials", () => {
+  const headers = { Authorization: `Basic ${btoa("me:pass:word")}` };
+  const showText = showWithoutSecrets("ws://a/", headers);
+  assertEquals(showText("me:pass:word"), "me:…");
+  const wrong = showWithoutSecrets("ws://a/", { Authorization: "Basic a" });
+  assertEquals(wrong("Basic a"), "Basic a");
+});
+
+Deno.test("showWithoutSecrets() takes out what is left of a token", () => {
+  const headers = { Authorization: "Bearer 0123456789abcdef" };
+  const showText = showWithoutSecrets("ws://a/", headers);
+  assertEquals(showText("bad token 0123456789ab"), "bad token …");
+  assertEquals(showText("bad token 01234567 0123456"), "bad token … 0123456");
+  const short = showWithoutSecrets("ws://me:passwordlong@a/");
+  assertEquals(short("Wrong password: passwordlong"), "Wrong password: …");
+  // The secret is cut where the search ends.
+  const text = showText("0123456789abcdef ".repeat(1000));
+  assertEquals(text.includes("0"), false, text);
 });
 
 Deno.test("showWithoutSecrets() takes out the longer one of two secrets first", () => {

@@ -14,10 +14,7 @@ import type { ConverseOptions } from "./options.ts";
 import { describeRefusal } from "./refusal.ts";
 import { type Show, showWithoutSecrets } from "./secrets.ts";
 
-/**
- * Milliseconds to wait for the close when it is known already that the
- * conversation failed.
- */
+/** Milliseconds to wait for the close when the conversation has failed already. */
 const CLOSE_TIMEOUT = 1000;
 
 /** Watches the client's end of a connection. */
@@ -31,6 +28,7 @@ export class Watch {
   /** When it opened and when it ended, in milliseconds. */
   #openedAt?: number;
   #endedAt?: number;
+  #sent = 0;
   #received = 0;
   #binary = 0;
   #found = false;
@@ -116,28 +114,28 @@ export class Watch {
     throw this.#failure(choice);
   }
 
-  /** Waits for so many milliseconds, or until the connection is over. */
+  /** Waits after a message, or until the connection is over. In milliseconds. */
   async pause(milliseconds: number): Promise<void> {
+    this.#sent++;
     await this.#wait(() => this.#isOver, milliseconds);
   }
 
   /**
-   * Waits until the expected message has arrived, or as many as were sent, or the
-   * connection is over. If none were sent, the connection must stay open for so
-   * many milliseconds.
+   * Waits until the expected message has arrived, or as many as were to be sent,
+   * or the connection is over. Without messages, it must stay open for a pause.
    */
-  async answered(sent: number, pause: number): Promise<void> {
+  async answered(count: number, pause: number): Promise<void> {
     const { expect } = this.#options;
-    if (sent === 0) await this.pause(pause);
+    if (count === 0) await this.#wait(() => this.#isOver, pause);
     const isComplete = () =>
       expect !== undefined
         ? this.#found
-        : sent > 0
-        ? this.#received >= sent
+        : count > 0
+        ? Math.min(this.#sent, this.#received) >= count
         : this.#socket.readyState === WebSocket.OPEN;
     await this.#wait(() => isComplete() || this.#isOver, this.#timeout);
     this.#endedEarly = this.#socket.readyState !== WebSocket.OPEN;
-    if (!isComplete()) this.#missing = this.#describeMissing(sent);
+    if (!isComplete()) this.#missing = this.#describeMissing(count);
   }
 
   /**
@@ -178,13 +176,15 @@ export class Watch {
   }
 
   /** Returns what did not arrive: in time, or before the connection ended. */
-  #describeMissing(sent: number): string {
+  #describeMissing(count: number): string {
     const { expect } = this.#options;
     const received = this.#received;
     if (expect === undefined) {
       return this.#endedEarly
-        ? sent === 0 ? "" : `, after ${received} of ${sent} messages`
-        : `Only ${received} of ${sent} messages came back ${this.#inTime}`;
+        ? count === 0
+          ? ""
+          : `, after ${Math.min(this.#sent, received)} of ${count} messages`
+        : `Only ${received} of ${count} messages came back ${this.#inTime}`;
     }
     const text = printable(expect, 200);
     const others =

@@ -16,7 +16,6 @@ export class Connections {
   unopened = 0;
   #phase: State = "ok";
 
-  /** @param maxOpen How many may be open. */
   constructor(maxOpen: number) {
     this.#maxOpen = maxOpen;
   }

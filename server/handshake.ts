@@ -4,10 +4,7 @@
 import { isToken } from "../shared/token.ts";
 import { parseURL, textResponse } from "./plain_http.ts";
 
-/**
- * Returns the response to a request that is not a valid handshake, and undefined
- * for a valid one.
- */
+/** Returns the response to an invalid handshake, and undefined for a valid one. */
 export function checkHandshake(request: Request): Response | undefined {
   const { method, headers } = request;
   // A proxy that terminates TLS says so in this header.

@@ -4,16 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Connections } from "./connections.ts";
 import { MiB } from "./units.ts";
 
-/**
- * Milliseconds that the open connections have to end when the server stops. With
- * much memory to free, the process takes half a second more to end.
- */
+/** Milliseconds that the open connections have to end when the server stops. */
 const STOP_TIMEOUT = 2500;
 
-/**
- * Milliseconds after the first signal for which another one changes nothing.
- * `deno task` passes Ctrl-C on, so the server gets it twice.
- */
+/** Milliseconds in which a signal may come twice: `deno task` passes Ctrl-C on. */
 const SAME_SIGNAL_TIME = 500;
 
 /** Milliseconds between two attempts to listen again. */
@@ -22,16 +16,10 @@ const RETRY_INTERVAL = 1000;
 /** Milliseconds for which a problem is not reported again. */
 const REPORT_INTERVAL = 10_000;
 
-/**
- * If this many handshakes are lost, and more than there are open connections,
- * the server stops, so that a supervisor starts it again.
- */
+/** How many reset handshakes it takes to stop, if they outnumber connections. */
 const MAX_LOST_HANDSHAKES = 100;
 
-/**
- * Milliseconds between two looks at the memory. One connection can fill a
- * hundred MiB in this time.
- */
+/** Milliseconds between two looks at the memory, which can grow quickly. */
 const MEMORY_INTERVAL = 50;
 
 /** How many times its limit the memory may take while the server stops. */

@@ -327,9 +327,26 @@ Deno.test(
       /^The server takes \d+ MiB of memory, and \d+ MiB is the limit, so the server stops and must be started again\n$/,
     );
     assertEquals(code, 3);
-    assertMatch(stdout, /\nStopped: connections that were cut: 3\n$/);
+    assertMatch(stdout, /^\S+\nStopped: connections that were cut: 3\n$/);
     // To stop would take 2.5 s more, because a peer does not read.
     assert(time < 2400, `It took ${time} ms`);
+  },
+);
+
+Deno.test(
+  "echo_server.ts does not drain on a signal while it stops",
+  permitted(),
+  async () => {
+    await using server = await startFailingServer(-10);
+    // It stops when it has looked at its memory. After that, it goes on for 2.5 s.
+    await delay(500);
+    server.kill("SIGTERM");
+    const { code, stdout } = await server.ended;
+    assertEquals(stdout.split("\n").slice(1), [
+      "Stopped: connections that were cut: 3",
+      "",
+    ]);
+    assertEquals(code, 3);
   },
 );
 

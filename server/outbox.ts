@@ -10,9 +10,8 @@ import {
 import { MiB } from "./units.ts";
 
 /**
- * The bytes that a peer may still send after it was cut off. Then its connection
- * is closed at once. Otherwise a peer that keeps sending would take all the time
- * of the server.
+ * The bytes that a peer may still send after it was cut off, before it is closed
+ * at once. Otherwise it could take all the time of the server.
  */
 const MAX_IGNORED_BYTES = 128 * MiB;
 
@@ -49,7 +48,10 @@ export class Outbox {
     if (this.#isEchoing && !this.#queue.send(data)) this.#cutOff();
     if (!this.#isEchoing) {
       this.#ignored += maxBytesOf(data) + MESSAGE_OVERHEAD;
-      if (this.#ignored > MAX_IGNORED_BYTES) this.#socket.close(1008);
+      if (this.#ignored > MAX_IGNORED_BYTES) {
+        this.#socket.close(1008);
+        this.#queue.release(); // the peer may never answer
+      }
     }
     // Free the memory now: garbage collection comes hundreds of MiB later.
     if (typeof data !== "string") data.transfer(0);

@@ -28,10 +28,7 @@ export function answerHealthCheck(
   return textResponse(state === "ok" ? 200 : 503, line);
 }
 
-/**
- * Returns the path of a GET or HEAD request that asks for no upgrade, and
- * undefined for any other request.
- */
+/** Returns the path of a GET or HEAD request without `Upgrade`, or undefined. */
 export function pathOfPlainGet(request: Request): string | undefined {
   const { method, headers } = request;
   if (method !== "GET" && method !== "HEAD") return;

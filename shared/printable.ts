@@ -26,15 +26,6 @@ const MAX_CHARACTERS = 10_000;
  * shown.
  * @param most How many characters of a text are shown. If there are more, their
  * number follows.
- * @returns One line, without a line break.
- *
- * @example
- * ```ts
- * import { printable } from "./printable.ts";
- *
- * printable("two\nlines \u{1b}[31m"); // two\nlines \u001b[31m
- * printable(new Uint8Array([0, 255]).buffer); // 2 bytes: 00 ff
- * ```
  */
 export function printable(
   data: string | ArrayBuffer | Uint8Array<ArrayBuffer>,

@@ -67,7 +67,7 @@ if (import.meta.main) {
         get state() {
           return state;
         },
-        drain() {},
+        drain: () => console.log("It drains"),
         close: () => new Promise(() => {}), // a peer does not read
       },
       drain: 0,
