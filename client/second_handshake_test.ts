@@ -252,9 +252,12 @@ Deno.test(
     });
     const url = `ws://127.0.0.1:${server.port}/`;
     using client = Deno.createHttpClient({ http2: false });
+    const start = performance.now();
     const { body } = await sendSecondHandshake({ url, client }, 10_000);
     assertEquals(body?.length, 1024);
     await hungUp;
+    const time = performance.now() - start;
+    assert(time < 5000, `It hung up after ${time} ms`);
   },
 );
 
