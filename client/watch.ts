@@ -89,10 +89,7 @@ export class Watch {
       this.#socket.close();
       throw this.#failure(
         `No answer to the opening handshake ${
-          this.#inTime.replace(
-            ")",
-            "; perhaps a wrong path, subprotocol or Origin)",
-          )
+          this.#inTime("; perhaps a wrong path, subprotocol or Origin")
         }`,
         { timedOut: true },
       );
@@ -156,7 +153,7 @@ export class Watch {
       throw this.#failure(describeDrop(this.#error ?? "") + this.#timeOpen);
     }
     if (close === undefined) {
-      throw this.#failure(`No answer to the close ${this.#inTime}`, {
+      throw this.#failure(`No answer to the close ${this.#inTime()}`, {
         timedOut: true,
       });
     }
@@ -184,7 +181,7 @@ export class Watch {
         ? count === 0
           ? ""
           : `, after ${Math.min(this.#sent, received)} of ${count} messages`
-        : `Only ${received} of ${count} messages came back ${this.#inTime}`;
+        : `Only ${received} of ${count} messages came back ${this.#inTime()}`;
     }
     const text = printable(expect, 200);
     const others =
@@ -192,7 +189,7 @@ export class Watch {
       (this.#binary === 0 ? "" : `, ${this.#binary} of them binary`);
     return this.#endedEarly
       ? `, before a message contained "${text}"${others}`
-      : `No message contained "${text}" ${this.#inTime}${others}`;
+      : `No message contained "${text}" ${this.#inTime()}${others}`;
   }
 
   /** Whether the connection has ended. Node.js 22 may fire no close event. */
@@ -200,8 +197,8 @@ export class Watch {
     return this.#endedAt !== undefined;
   }
 
-  get #inTime(): string {
-    return `within ${this.#timeout / 1000} s (timed out)`;
+  #inTime(hint = ""): string {
+    return `within ${this.#timeout / 1000} s (timed out${hint})`;
   }
 
   /** How long the connection was open, for a line about its end. */
