@@ -106,7 +106,8 @@ Deno.test(
       `${packages.folder}/node_modules/.bin/esbuild`,
       [
         "main.ts",
-        ...["--bundle", "--format=esm", "--define:import.meta.main=false"],
+        ...["--bundle", "--format=esm", "--target=es2022"],
+        "--define:import.meta.main=false",
       ],
     );
     assertEquals(code, 0, stderr);
