@@ -45,12 +45,12 @@ export interface Service {
  * no more connections, and waits for the open ones to end by themselves for as
  * long as `drain` says, or until another signal arrives. Then it closes the rest,
  * and ends the process with exit code 0 within 3 s.
+ *
  * When there are no file descriptors left, it tries to listen again every
  * second. But if handshakes that were reset have taken more of them than the
  * open connections, or if the process takes too much memory, it stops with exit
  * code 3: without waiting if the memory keeps growing.
  *
- * @returns The address that it listens on.
  * @throws {Error} If `Deno.serve` throws at the first attempt.
  */
 export function keepServing(
@@ -80,8 +80,8 @@ export function keepServing(
   }
 
   /**
-   * Handles the end of accept(). It has ended the server, but no connection,
-   * unless Deno took it for a wanted end.
+   * Handles the end of accept(). It has ended the server, and no connection,
+   * unless Deno took it for a shutdown.
    */
   function recover(port: number, error?: Error): void {
     if (exitCode !== undefined) return;
