@@ -198,13 +198,14 @@ Deno.test(
     import { handler } from "./echo_server.ts";
     import { main } from "./server/command.ts";
     import { Connections } from "./server/connections.ts";
+    Object.defineProperty(Deno, "args", { value: ["--port", "0"] });
     const read = () => Deno.permissions.querySync({ name: "read" }).state;
     const before = read();
     await main(handler, new Connections(1));
     console.log(before, read());
     Deno.exit();
   `;
-    const { stdout } = await deno("eval", script, "--port", "0");
+    const { stdout } = await deno("eval", script);
     assertEquals(stdout.split("\n")[1], "granted prompt");
   },
 );

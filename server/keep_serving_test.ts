@@ -335,7 +335,7 @@ Deno.test(
 
 Deno.test(
   "echo_server.ts does not drain on a signal while it stops",
-  permitted(),
+  SIGNALS,
   async () => {
     await using server = await startFailingServer(-10);
     // It stops when it has looked at its memory. After that, it goes on for 2.5 s.
