@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import readme from "../../client/README.md" with { type: "text" };
-import source from "./node_servers.ts" with { type: "text" };
+import source from "./servers/node.ts" with { type: "text" };
 import {
   CERTIFICATES,
   type Result,
