@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { handler, MAX_CONNECTIONS } from "./echo_server.ts";
+import { assertSameBytes } from "./testing/bytes.ts";
 import { connect, type Message, serveHere } from "./testing/connections.ts";
 import { FakeSocket } from "./testing/fake_socket.ts";
 import { startEchoServer } from "./testing/processes.ts";
@@ -73,7 +74,7 @@ Deno.test("handler() echoes a message of 16 MiB", permitted(), async () => {
   await using client = await connect(server.url);
   const message = Buffer.alloc(16 * MiB, "sixteen");
   const echo = await client.echo(message.buffer) as ArrayBuffer;
-  assert(message.equals(Buffer.from(echo)));
+  assertSameBytes(echo, message.buffer);
 });
 
 Deno.test("handler() serves 100 clients at a time", permitted(), async () => {

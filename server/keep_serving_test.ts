@@ -119,7 +119,7 @@ Deno.test(
   },
 );
 
-/** Waits until a server refuses newcomers. */
+/** Waits until a server refuses new connections. */
 async function untilRefused(server: ServerProcess): Promise<void> {
   for (;;) {
     using peer = await RawPeer.request(server.port);
