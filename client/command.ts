@@ -27,8 +27,8 @@ Options:
   --expect TEXT           succeed if a message contains this, however many
                           messages arrive
   --pause SECONDS         the pause after each message (default 1)
-  --timeout SECONDS       how long to wait for the server: for the connection to
-                          open, for the answers, and for the close (default 10)
+  --timeout SECONDS       how long to wait for each of: the connection, the
+                          answers, and the close (default 10)
   --client-cert FILE --client-key FILE
                           a TLS client certificate and its private key, in PEM
                           (needs --allow-read)

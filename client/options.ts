@@ -29,8 +29,8 @@ export interface ConverseOptions {
   /** The pause after each message. @default {1000} */
   pause?: number;
   /**
-   * How long to wait for the server: for the connection to open, for the
-   * answers after the last pause, and for the close. @default {10_000}
+   * How long to wait for each of: the connection, the answers after the last
+   * pause, and the close. @default {10_000}
    */
   timeout?: number;
   /** Gets every line, as text that is safe to print. @default {console.log} */

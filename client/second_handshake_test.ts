@@ -175,6 +175,10 @@ Deno.test(
         '401 instead of 101: {"error":"missing token"} (to send credentials: --header "Authorization: Bearer TOKEN"; or the Origin is wrong)',
       ],
       [
+        answers(encodeAnswer(400, {}, "", "token expired")),
+        "400 instead of 101: token expired",
+      ],
+      [
         answers(encodeAnswer(400, text, long)),
         `400 instead of 101: ${long.slice(0, 200)}…`,
       ],
@@ -273,6 +277,19 @@ Deno.test(
     const request = { url: "ws://nosuch.invalid/", client };
     const { status, problem } = await sendSecondHandshake(request, 10_000);
     assertEquals([status, problem], [410, undefined]);
+  },
+);
+
+Deno.test(
+  "converse() asks for Basic credentials where the server does",
+  permitted(),
+  async () => {
+    const header = { "WWW-Authenticate": 'Basic realm="a"' };
+    await using server = new RawServer(answers(encodeAnswer(401, header)));
+    const { port } = server;
+    assertEquals(await verdictsOn([`ws://127.0.0.1:${port}/`]), [
+      `The server answered HTTP 401 instead of 101 (to send credentials: ws://USER:PASSWORD@127.0.0.1:${port}/)`,
+    ]);
   },
 );
 
