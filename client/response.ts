@@ -60,15 +60,14 @@ export function describeResponse(
 
 /**
  * Returns the reason in a body: JSON as one line, the title of HTML, or the first
- * line of another text. Without a body, it is the reason phrase.
+ * line of another text. Deno does not tell the reason phrase of a status line.
  */
 function reasonIn(
-  { type = "", body = "", statusText = "" }: HandshakeResponse,
+  { type = "", body = "" }: HandshakeResponse,
 ): string {
   const text = body.trim();
   let reason = text.split(/[\r\n]/, 1)[0]!;
-  if (text === "") reason = statusText;
-  else if (/^application\/([\w.-]+\+)?json\b/i.test(type)) {
+  if (/^application\/([\w.-]+\+)?json\b/i.test(type)) {
     reason = text.replace(/\s+/g, " ");
   } else if (/<[a-z!]/i.test(text)) {
     reason = (/<title[^>]*>([^<]*)/i.exec(text)?.[1] ?? "")

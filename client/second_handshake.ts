@@ -17,8 +17,6 @@ export interface HandshakeRequest
 export interface HandshakeResponse {
   /** The HTTP status, if there was an HTTP response. */
   status?: number;
-  /** The reason phrase, from the status line. */
-  statusText?: string;
   /** The scheme of the credentials that are wanted, and its parameters. */
   authenticate?: string;
   /** The target of a redirect. */
@@ -71,7 +69,6 @@ export async function sendSecondHandshake(
     });
     return {
       status: response.status,
-      statusText: response.statusText,
       authenticate: response.headers.get("www-authenticate") ?? "",
       location: response.headers.get("location") ?? undefined,
       type: response.headers.get("content-type") ?? "",

@@ -237,12 +237,13 @@ export function encodeAnswer(
   status: number,
   headers: Record<string, string> = {},
   body = "",
-  phrase: string = STATUS_CODES[status] ?? "",
 ): string {
   const { length } = new TextEncoder().encode(body);
   const lines = Object.entries({ "Content-Length": `${length}`, ...headers })
     .map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 ${status} ${phrase}\r\n${lines.join("")}\r\n${body}`;
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${
+    lines.join("")
+  }\r\n${body}`;
 }
 
 /**
