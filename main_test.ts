@@ -87,18 +87,21 @@ class EchoingWebSocket extends EventTarget {
   }
 }
 
-Deno.test("converse() logs the conversation with a stand-in for WebSocket", async () => {
+/** Lets a class take the place of WebSocket until it goes out of scope. */
+function standIn(Replacement: typeof EchoingWebSocket): Disposable {
   const { WebSocket } = globalThis;
-  Object.assign(globalThis, { WebSocket: EchoingWebSocket });
-  try {
-    assertEquals(await logOf("ws://stand.in/", { pause: 20 }), SIX_LINES);
-  } finally {
-    Object.assign(globalThis, { WebSocket });
-  }
+  Object.assign(globalThis, { WebSocket: Replacement });
+  return {
+    [Symbol.dispose]: () => Object.assign(globalThis, { WebSocket }),
+  };
+}
+
+Deno.test("converse() logs the conversation with a stand-in for WebSocket", async () => {
+  using _socket = standIn(EchoingWebSocket);
+  assertEquals(await logOf("ws://stand.in/", { pause: 20 }), SIX_LINES);
 });
 
 Deno.test("converse() says so when a connection drops without an error event, as in browsers", async () => {
-  const { WebSocket } = globalThis;
   class DroppingWebSocket extends EchoingWebSocket {
     override send(): void {
       this.readyState = 3;
@@ -107,17 +110,13 @@ Deno.test("converse() says so when a connection drops without an error event, as
     }
     override close(): void {}
   }
-  Object.assign(globalThis, { WebSocket: DroppingWebSocket });
-  try {
-    const { closeCode } = await assertRejects(
-      () => logOf("ws://stand.in/", { pause: 20 }),
-      ConversationError,
-      "The connection dropped, no close frame came (1006), ",
-    );
-    assertEquals(closeCode, 1006);
-  } finally {
-    Object.assign(globalThis, { WebSocket });
-  }
+  using _socket = standIn(DroppingWebSocket);
+  const { closeCode } = await assertRejects(
+    () => logOf("ws://stand.in/", { pause: 20 }),
+    ConversationError,
+    "The connection dropped, no close frame came (1006), ",
+  );
+  assertEquals(closeCode, 1006);
 });
 
 Deno.test(
