@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { handler, MAX_CONNECTIONS } from "./echo_server.ts";
 import { assertSameBytes } from "./testing/bytes.ts";
-import { connect, type Message, serveHere } from "./testing/connections.ts";
+import { connect, type Message, serveHere } from "./testing/in_process.ts";
 import { FakeSocket } from "./testing/fake_socket.ts";
 import { startEchoServer } from "./testing/processes.ts";
 import {
@@ -20,7 +20,7 @@ import {
   RawPeer,
   TEXT,
 } from "./testing/raw.ts";
-import { permitted } from "./testing/tests.ts";
+import { permitted } from "./testing/permitted.ts";
 import { MiB } from "./server/units.ts";
 
 Deno.test(

@@ -13,7 +13,7 @@ import localhost from "./testing/certificates/localhost.pem" with {
   type: "text",
 };
 import key from "./testing/certificates/localhost.key" with { type: "text" };
-import { serveHere } from "./testing/connections.ts";
+import { serveHere } from "./testing/in_process.ts";
 import { SIX_LINES } from "./testing/processes.ts";
 import {
   acceptHandshake,
@@ -28,7 +28,7 @@ import {
   RawServer,
   TEXT,
 } from "./testing/raw.ts";
-import { permitted } from "./testing/tests.ts";
+import { permitted } from "./testing/permitted.ts";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Holds a conversation, and returns what it logged. */

@@ -18,7 +18,7 @@ import {
   RawServer,
   TEXT,
 } from "../testing/raw.ts";
-import { permitted } from "../testing/tests.ts";
+import { permitted } from "../testing/permitted.ts";
 
 const OUTPUT = SIX_LINES.join("\n") + "\n";
 

@@ -4,7 +4,7 @@ import expired from "../testing/certificates/expired.pem" with { type: "text" };
 import key from "../testing/certificates/localhost.key" with { type: "text" };
 import cert from "../testing/certificates/localhost.pem" with { type: "text" };
 import other from "../testing/certificates/other.pem" with { type: "text" };
-import { serveHere } from "../testing/connections.ts";
+import { serveHere } from "../testing/in_process.ts";
 import { deno, TRUST } from "../testing/processes.ts";
 import {
   answers,
@@ -12,7 +12,7 @@ import {
   encodeAnswer,
   RawServer,
 } from "../testing/raw.ts";
-import { permitted } from "../testing/tests.ts";
+import { permitted } from "../testing/permitted.ts";
 import { sendSecondHandshake } from "./second_handshake.ts";
 import { setTimeout as delay } from "node:timers/promises";
 

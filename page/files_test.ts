@@ -6,7 +6,7 @@ import {
 } from "@std/assert";
 import { converse } from "../main.ts";
 import { startEchoServer } from "../testing/processes.ts";
-import { permitted } from "../testing/tests.ts";
+import { permitted } from "../testing/permitted.ts";
 import html from "./index.html" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
 import { linkToPage, servePage } from "./files.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { connect } from "../testing/connections.ts";
+import { connect } from "../testing/in_process.ts";
 import {
   CERTIFICATES,
   deno,
@@ -7,7 +7,7 @@ import {
   startEchoServer,
   TLS,
 } from "../testing/processes.ts";
-import { permitted } from "../testing/tests.ts";
+import { permitted } from "../testing/permitted.ts";
 
 Deno.test(
   "echo_server.ts prints where it listens, and what to try",

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { connect } from "../testing/connections.ts";
+import { connect } from "../testing/in_process.ts";
 import {
   type ServerProcess,
   startEchoServer,
@@ -13,7 +13,7 @@ import {
   RawPeer,
   resetHandshake,
 } from "../testing/raw.ts";
-import { permitted } from "../testing/tests.ts";
+import { permitted } from "../testing/permitted.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { KiB, MiB } from "./units.ts";
 

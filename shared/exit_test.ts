@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { deno } from "../testing/processes.ts";
-import { permitted } from "../testing/tests.ts";
+import { permitted } from "../testing/permitted.ts";
 
 /** Runs a command that is given as a script. */
 function run(command: string) {

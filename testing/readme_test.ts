@@ -4,9 +4,9 @@ import workflow from "../.github/workflows/ci.yml" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
 import readme from "../README.md" with { type: "text" };
 import { handler } from "../echo_server.ts";
-import { serveHere } from "./connections.ts";
+import { serveHere } from "./in_process.ts";
 import { runToEnd, SIX_LINES } from "./processes.ts";
-import { permitted } from "./tests.ts";
+import { permitted } from "./permitted.ts";
 
 /** Returns the lines of the block of TypeScript that begins like this. */
 function blockOf(start: string): string[] {

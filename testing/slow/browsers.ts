@@ -14,7 +14,7 @@ import {
 import axe from "npm:axe-core@4.14.1";
 import { setTimeout as delay } from "node:timers/promises";
 import { SIX_LINES, startEchoServer } from "../processes.ts";
-import { permitted } from "../tests.ts";
+import { permitted } from "../permitted.ts";
 import { CHROME_FLAGS, CHROMIUM, FIREFOX } from "./tools.ts";
 
 const BROWSERS = { chrome: CHROMIUM, firefox: FIREFOX };

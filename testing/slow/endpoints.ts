@@ -10,7 +10,7 @@ import {
   startProcess,
   TRUST,
 } from "../processes.ts";
-import { permitted } from "../tests.ts";
+import { permitted } from "../permitted.ts";
 import {
   CHROME_FLAGS,
   CHROMIUM,

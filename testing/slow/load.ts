@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { handler, MAX_CONNECTIONS } from "../../echo_server.ts";
 import { assertSameBytes } from "../bytes.ts";
-import { connect, type Message, serveHere } from "../connections.ts";
+import { connect, type Message, serveHere } from "../in_process.ts";
 import { startEchoServer } from "../processes.ts";
 import {
   BINARY,
@@ -12,7 +12,7 @@ import {
   resetHandshake,
   TEXT,
 } from "../raw.ts";
-import { permitted } from "../tests.ts";
+import { permitted } from "../permitted.ts";
 import { MiB } from "../../server/units.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 

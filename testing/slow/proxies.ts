@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { handler } from "../../echo_server.ts";
-import { serveHere } from "../connections.ts";
+import { serveHere } from "../in_process.ts";
 import {
   CERTIFICATES,
   deno,
@@ -20,7 +20,7 @@ import {
   TRUST,
 } from "../processes.ts";
 import { RawPeer } from "../raw.ts";
-import { permitted } from "../tests.ts";
+import { permitted } from "../permitted.ts";
 import { findTool, freePort } from "./tools.ts";
 import { setTimeout as delay } from "node:timers/promises";
 

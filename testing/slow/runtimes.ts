@@ -3,10 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { launch } from "npm:puppeteer-core@25.16.0";
 import { handler } from "../../echo_server.ts";
-import { serveHere } from "../connections.ts";
+import { serveHere } from "../in_process.ts";
 import { ROOT, runToEnd, SIX_LINES } from "../processes.ts";
 import { acceptHandshake, answers, encodeAnswer, RawServer } from "../raw.ts";
-import { permitted } from "../tests.ts";
+import { permitted } from "../permitted.ts";
 import { CHROME_FLAGS, CHROMIUM, install } from "./tools.ts";
 
 /** Converses with every URL, and prints what was logged, line by line. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { connect } from "../connections.ts";
+import { connect } from "../in_process.ts";
 import { type ServerProcess, startEchoServer } from "../processes.ts";
 import {
   BINARY,
@@ -10,7 +10,7 @@ import {
   RawPeer,
   TEXT,
 } from "../raw.ts";
-import { permitted } from "../tests.ts";
+import { permitted } from "../permitted.ts";
 import { batchOf, memoryOf, writeAsLongAsRead } from "./memory.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { MiB } from "../../server/units.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import unit from "../../deploy/websocket-echo@.service" with { type: "text" };
 import { runToEnd } from "../processes.ts";
-import { permitted } from "../tests.ts";
+import { permitted } from "../permitted.ts";
 import { findTool } from "./tools.ts";
 
 const ANALYZE = findTool("systemd", ["/usr/bin/systemd-analyze"]);
