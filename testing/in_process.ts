@@ -1,8 +1,6 @@
-/**
- * Both ends of an ordinary WebSocket connection, in this process.
- *
- * @module
- */
+// Both ends of an ordinary WebSocket connection, in this process.
+
+import { converse, type ConverseOptions } from "../main.ts";
 
 /** What is sent and received. */
 export type Message = string | ArrayBuffer;
@@ -59,4 +57,14 @@ export function serveHere(
     url: `${tls.cert === undefined ? "ws" : "wss"}://127.0.0.1:${port}/`,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
+}
+
+/** Holds a conversation, and returns what it logged. */
+export async function logOf(
+  url: string | URL,
+  options: ConverseOptions = {},
+): Promise<string[]> {
+  const lines: string[] = [];
+  await converse(url, { log: (line) => lines.push(line), ...options });
+  return lines;
 }

@@ -1,13 +1,9 @@
-/**
- * Options for tests that need permissions or more time than others.
- *
- * @module
- */
+// Options for tests that need permissions or more time than others.
 
 import { killAll } from "./processes.ts";
 
 /** Whether the permissions of `deno task test` are granted. */
-const PERMITTED: boolean = [
+export const PERMITTED: boolean = [
   { name: "run" } as const,
   { name: "net" } as const,
 ].every((permission) =>
