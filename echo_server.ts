@@ -43,7 +43,7 @@ const MAX_WAITING_BYTES = 512 * MiB;
 const IDLE_TIMEOUT = 100;
 
 const connections = new Connections(MAX_CONNECTIONS);
-const memory = new SharedMemory(MAX_WAITING_BYTES, MAX_CONNECTIONS);
+const memory = new SharedMemory(MAX_WAITING_BYTES);
 
 /**
  * Answers a WebSocket handshake, on any path, and echoes every message of the
@@ -96,5 +96,5 @@ function upgrade(request: Request): Response {
 if (import.meta.main) {
   // The command line is loaded only when it is used.
   const { main } = await import("./server/command.ts");
-  await main(handler, connections);
+  await main(handler, connections, memory);
 }

@@ -6,6 +6,7 @@ import { readKeyPair } from "../shared/pem.ts";
 import { printable } from "../shared/printable.ts";
 import type { Connections } from "./connections.ts";
 import { keepServing, type Service } from "./keep_serving.ts";
+import type { SharedMemory } from "./send_queue.ts";
 import { MiB } from "./units.ts";
 
 const HELP = `Echoes every WebSocket message to its sender.
@@ -43,10 +44,14 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
 } as const;
 
+/** How much of --max-memory may be echoes that peers have not read. */
+const WAITING_SHARE = 1 / 3;
+
 /** Serves what the command line asks for, until a signal. */
 export function main(
   handler: (request: Request) => Response,
   connections: Connections,
+  memory: SharedMemory,
 ): Promise<void> {
   return run(async () => {
     const { values } = parseFlags({ args: Deno.args, options: OPTIONS });
@@ -57,6 +62,7 @@ export function main(
     const drain = parseSeconds("--drain", values.drain, 0);
     const maxMemory = MiB *
       parseWhole("--max-memory", values["max-memory"], 256, 1_048_576);
+    memory.size = WAITING_SHARE * maxMemory;
     const options = {
       hostname: values.hostname,
       port: parseWhole("--port", values.port, 0, 65535),

@@ -198,10 +198,11 @@ Deno.test(
     import { handler } from "./echo_server.ts";
     import { main } from "./server/command.ts";
     import { Connections } from "./server/connections.ts";
+    import { SharedMemory } from "./server/send_queue.ts";
     Object.defineProperty(Deno, "args", { value: ["--port", "0"] });
     const read = () => Deno.permissions.querySync({ name: "read" }).state;
     const before = read();
-    await main(handler, new Connections(1));
+    await main(handler, new Connections(1), new SharedMemory(1));
     console.log(before, read());
     Deno.exit();
   `;

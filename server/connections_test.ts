@@ -7,7 +7,7 @@ import { SharedMemory } from "./send_queue.ts";
 function add(connections: Connections): FakeSocket {
   const fake = new FakeSocket();
   const socket = fake as unknown as WebSocket;
-  connections.add(socket, new Outbox(socket, new SharedMemory(1024, 0)));
+  connections.add(socket, new Outbox(socket, new SharedMemory(1024)));
   return fake;
 }
 

@@ -1,8 +1,8 @@
 // Sends the echoes of one connection, as long as its peer reads them.
 
 import { setTimeout as delay } from "node:timers/promises";
+import { Buffer } from "node:buffer";
 import {
-  maxBytesOf,
   MESSAGE_OVERHEAD,
   SendQueue,
   type SharedMemory,
@@ -47,7 +47,7 @@ export class Outbox {
     this.#received++;
     if (this.#isEchoing && !this.#queue.send(data)) this.#cutOff();
     if (!this.#isEchoing) {
-      this.#ignored += maxBytesOf(data) + MESSAGE_OVERHEAD;
+      this.#ignored += Buffer.byteLength(data) + MESSAGE_OVERHEAD;
       if (this.#ignored > MAX_IGNORED_BYTES) {
         this.#socket.close(1008);
         this.#queue.release(); // the peer may never answer

@@ -3,85 +3,68 @@ import { FakeSocket } from "../testing/fake_socket.ts";
 import { SendQueue, SharedMemory } from "./send_queue.ts";
 import { KiB, MiB } from "./units.ts";
 
-/** What each peer has for itself. */
-const OWN = 8 * KiB;
-
-/** Memory to share, beside what one peer has for itself. */
-const makeMemory = (bytes: number) => new SharedMemory(bytes + OWN, 1);
-
 /** A peer that reads when it is told to. */
 class Peer extends FakeSocket {
-  readonly #queue: SendQueue;
+  readonly queue: SendQueue;
   readonly #memory: SharedMemory;
 
   constructor(memory: SharedMemory) {
     super();
     this.#memory = memory;
-    this.#queue = new SendQueue(this as unknown as WebSocket, memory);
+    this.queue = new SendQueue(this as unknown as WebSocket, memory);
   }
 
-  /** Is sent messages of these sizes, and says whether all had room. */
-  get(...sizes: number[]): boolean {
-    return sizes.every((size) => this.#queue.send(new ArrayBuffer(size)));
-  }
-
-  /** The same for a text. */
-  getText(text: string): boolean {
-    return this.#queue.send(text);
+  /** Is sent messages of these sizes, or texts, and says whether all had room. */
+  get(...messages: (number | string)[]): boolean {
+    return messages.every((message) =>
+      this.queue.send(
+        typeof message === "string" ? message : new ArrayBuffer(message),
+      )
+    );
   }
 
   /** Reads so many bytes, or all. */
-  read(bytes: number = this.bufferedAmount): void {
-    this.bufferedAmount -= bytes;
+  read(bytes = Infinity): void {
+    this.bufferedAmount = Math.max(0, this.bufferedAmount - bytes);
   }
 
-  /** What it takes of the shared memory, if it is asked now. */
-  get used(): number {
-    this.#queue.update();
-    return this.#memory.used;
-  }
-
-  release(): void {
-    this.#queue.release();
+  /** What waits for all peers, if it is counted now. */
+  get waiting(): number {
+    this.#memory.count();
+    return this.#memory.waiting;
   }
 }
 
 Deno.test("SendQueue counts 1 KiB and its bytes for every message that waits", () => {
-  const peer = new Peer(makeMemory(MiB));
-  assertEquals(peer.used, 0);
-  peer.get(OWN, 200, 300); // the first takes what the peer has for itself
-  assertEquals(peer.used, 3 * KiB + 500);
-  peer.read(OWN - 1);
-  assertEquals(peer.used, 0);
-  peer.get(10 * KiB);
-  assertEquals(peer.used, 4 * KiB + 10 * KiB + 501 - OWN);
-  peer.read(1);
-  assertEquals(peer.used, 3 * KiB + 10 * KiB + 500 - OWN);
-  peer.read(500);
-  assertEquals(peer.used, 1 * KiB + 10 * KiB - OWN);
+  const peer = new Peer(new SharedMemory(MiB));
+  assertEquals(peer.waiting, 0);
+  peer.get(1000, 200, "\u20ac".repeat(100));
+  assertEquals(peer.waiting, 3 * KiB + 1500);
+  // What was sent since a count waits until its last byte has left.
+  peer.read(1499);
+  assertEquals(peer.waiting, 3 * KiB + 1);
   peer.read();
-  assertEquals(peer.used, 0);
+  assertEquals(peer.waiting, 0);
+  peer.get(300);
+  assertEquals(peer.waiting, KiB + 300);
+  peer.get(400, 500);
+  assertEquals(peer.waiting, 3 * KiB + 1200);
+  peer.read(300);
+  assertEquals(peer.waiting, 2 * KiB + 900);
 });
 
-Deno.test("SendQueue counts an empty message until a byte after it has left", () => {
-  const peer = new Peer(makeMemory(MiB));
+Deno.test("SendQueue knows that empty messages were read when nothing waits", () => {
+  const peer = new Peer(new SharedMemory(MiB));
   peer.get(...Array(20).fill(0));
-  assertEquals(peer.used, 20 * KiB - OWN);
-  peer.get(10);
-  assertEquals(peer.used, 21 * KiB + 10 - OWN);
-  peer.read(1);
-  assertEquals(peer.used, 0);
+  assertEquals(peer.waiting, 0);
+  peer.get(10, ...Array(20).fill(0));
+  assertEquals(peer.waiting, 21 * KiB + 10);
   peer.read();
-  peer.get(10, ...Array(20).fill(0), 10);
-  peer.read(10);
-  assertEquals(peer.used, 21 * KiB + 10 - OWN);
-  peer.read();
-  peer.get(...Array(9).fill(0));
-  assertEquals(peer.used, 9 * KiB - OWN);
+  assertEquals(peer.waiting, 0);
 });
 
-Deno.test("SendQueue is exact for very many messages, read little by little", () => {
-  const peer = new Peer(makeMemory(16 * MiB));
+Deno.test("SendQueue never counts too few messages, and those of two counts at most too many", () => {
+  const peer = new Peer(new SharedMemory(64 * MiB));
   const waiting: number[] = [];
   for (let i = 0; i < 1000; i++) {
     const sizes = Array.from({ length: i % 7 }, (_, j) => 1 + (i * j) % 50);
@@ -89,122 +72,127 @@ Deno.test("SendQueue is exact for very many messages, read little by little", ()
     waiting.push(...sizes);
     const read = waiting.splice(0, i % 5);
     peer.read(read.reduce((sum, size) => sum + size, 0));
-    const all = peer.bufferedAmount + waiting.length * KiB;
-    assertEquals(peer.used, Math.max(0, all - OWN), `round ${i}`);
+    const bytes = peer.bufferedAmount;
+    const least = bytes === 0 ? 0 : bytes + waiting.length * KiB;
+    const counted = peer.waiting;
+    assert(
+      counted >= least && counted <= least + 14 * KiB,
+      `round ${i}: ${counted} instead of ${least}`,
+    );
   }
 });
 
-Deno.test("SendQueue takes too many texts as waiting rather than too few", () => {
-  const peer = new Peer(makeMemory(MiB));
-  const text = "\u20ac".repeat(1000); // 3,000 bytes
-  for (let i = 0; i < 10; i++) peer.getText(text);
-  assertEquals(peer.used, 10 * (KiB + 3000) - OWN);
-  peer.read(5 * 3000);
-  // As far as it knows, they have 1,000 bytes at least.
-  assertEquals(peer.used, 5 * 3000 + 10 * KiB - OWN);
-  peer.read();
-  assertEquals(peer.used, 0);
-});
-
-Deno.test("SendQueue asks the socket only if a peer may have more than 8 KiB", () => {
-  const peer = new Peer(makeMemory(MiB));
-  for (let sent = 0; sent < 100; sent++) {
-    peer.getText("20 bytes of any text");
-    peer.bufferedAmount = 0;
+Deno.test("SendQueue asks the sockets once in 4 MiB, and only those that may have something", () => {
+  const memory = new SharedMemory(512 * MiB);
+  const idle = new Peer(memory);
+  const [busy, slow] = [new Peer(memory), new Peer(memory)];
+  idle.get("Hello!");
+  idle.read();
+  slow.get("Hello!");
+  for (let i = 0; i < 64; i++) {
+    busy.get(MiB - KiB);
+    busy.read();
   }
-  // A text of 20 characters counts 1,084 bytes, and seven fit into 8 KiB.
-  assertEquals(peer.asked, 14);
+  // What read() asks is not the queue's.
+  assertEquals([idle.asked - 1, slow.asked, busy.asked - 64], [1, 13, 13]);
 });
 
 Deno.test("SendQueue keeps its size while the connection closes, until it is released", () => {
-  const memory = makeMemory(MiB);
-  const peer = new Peer(memory);
+  const peer = new Peer(new SharedMemory(MiB));
   peer.get(20 * KiB);
-  const { used } = peer;
-  assertEquals(used, 21 * KiB - OWN);
+  assertEquals(peer.waiting, 21 * KiB);
   peer.close();
-  assertEquals(peer.used, used);
-  peer.release();
-  assertEquals([memory.used, memory.queues.size], [0, 0]);
-  peer.release();
-  assertEquals([memory.used, memory.queues.size], [0, 0]);
+  assertEquals(peer.waiting, 21 * KiB);
+  peer.queue.release();
+  assertEquals(peer.waiting, 0);
 });
 
-Deno.test("SendQueue has no room when a peer takes more than a quarter of what is free", () => {
-  const memory = makeMemory(5 * MiB);
-  const peer = new Peer(memory);
-  const size = 64 * KiB - KiB;
+Deno.test("SendQueue has no room when more than a quarter of what is free waits for a peer", () => {
+  const peer = new Peer(new SharedMemory(500 * MiB));
+  const size = MiB - KiB;
   while (peer.get(size));
-  // One MiB is a quarter of the other four.
-  assertEquals(memory.used, MiB + 64 * KiB - OWN);
-  peer.read(size);
+  // 100 MiB are a quarter of the other 400, and up to 4 MiB are not counted yet.
+  const waiting = peer.waiting / MiB;
+  assert(waiting > 100 && waiting <= 104, `${waiting} MiB`);
+  peer.read(5 * MiB);
   assert(peer.get(size), "no room after it has read");
 });
 
 Deno.test("SendQueue shares the memory among peers, and leaves some for the next", () => {
-  const memory = makeMemory(512 * MiB);
-  const first = new Peer(memory);
-  while (first.get(MiB - KiB));
-  // A fifth of all is a quarter of the rest.
-  assertEquals(memory.used, 103 * MiB - OWN);
-  first.read();
-
+  const memory = new SharedMemory(512 * MiB);
   const peers = Array.from({ length: 40 }, () => new Peer(memory));
   let sending = peers;
   while (sending.length > 0) {
     sending = sending.filter((peer) => peer.get(64 * KiB - KiB));
   }
-  for (const [i, { bufferedAmount }] of peers.entries()) {
-    const share = bufferedAmount / MiB;
+  for (const [i, { queue }] of peers.entries()) {
+    const share = queue.size / MiB;
     assert(share > 11 && share < 12, `peer ${i} has ${share} MiB`);
   }
   assert(new Peer(memory).get(8 * MiB, MiB), "no room for the next");
 });
 
+Deno.test("SendQueue judges a peer by what waits, whoever sends when it is counted", () => {
+  const memory = new SharedMemory(100 * MiB);
+  const [reader, other] = [new Peer(memory), new Peer(memory)];
+  let sent = 0;
+  // Only the reader's messages reach the 4 MiB.
+  for (; sent < 100 && other.get(MiB); sent++) {
+    reader.get(3 * MiB);
+    reader.read();
+  }
+  assert(sent >= 20 && sent <= 24, `${sent} MiB`);
+});
+
 Deno.test("SendQueue has room when the others have read meanwhile", () => {
-  const memory = makeMemory(MiB);
-  const other = new Peer(memory);
+  const memory = new SharedMemory(MiB);
+  const [other, peer] = [new Peer(memory), new Peer(memory)];
   other.get(MiB - 100 * KiB);
-  const peer = new Peer(memory);
+  assertEquals(other.waiting, MiB - 99 * KiB);
   assertEquals(peer.get(128 * KiB), false);
   other.read();
   assertEquals(peer.get(128 * KiB), true);
-  assertEquals(memory.used, 129 * KiB - OWN);
-  assertEquals(memory.queues.size, 1);
 });
 
 Deno.test("SendQueue has no room for a message of more than what is free", () => {
-  const memory = makeMemory(MiB);
-  const other = new Peer(memory);
-  other.get(MiB - 200 * KiB); // it counts at once
-  assertEquals(memory.used, MiB - 199 * KiB - OWN);
-  const free = 199 * KiB + OWN - KiB;
-  assertEquals(new Peer(memory).get(free + 1), false);
-  assertEquals(new Peer(memory).get(free), true);
+  const memory = new SharedMemory(128 * MiB);
+  const [other, peer] = [new Peer(memory), new Peer(memory)];
+  assertEquals(other.get(100 * MiB - KiB), true);
+  assertEquals(other.waiting, 100 * MiB);
+  assertEquals(peer.get(28 * MiB), false);
+  assertEquals(peer.get(28 * MiB - KiB), true);
 });
 
-Deno.test("SendQueue always has room for 8 KiB", () => {
-  const memory = makeMemory(MiB);
-  const other = new Peer(memory);
-  other.get(MiB - KiB + OWN - 20 * KiB, 3 * KiB);
-  const peer = new Peer(memory);
-  while (other.get(3 * KiB));
-  assertEquals(peer.get(7 * KiB + 1 + 30 * KiB), false);
-  assertEquals(peer.get(3 * KiB, 3 * KiB), true);
-  peer.read();
-  assertEquals(peer.get(7 * KiB), true);
+Deno.test("SendQueue always has room for 8 KiB of a peer that reads", () => {
+  const memory = new SharedMemory(MiB);
+  const [other, peer] = [new Peer(memory), new Peer(memory)];
+  other.get(MiB - KiB);
+  assertEquals(other.waiting, MiB);
+  assertEquals(peer.get(7 * KiB + 1), false);
+  for (let i = 0; i < 10_000; i++) {
+    assertEquals(peer.get(7 * KiB), true, `message ${i}`);
+    peer.read();
+  }
 });
 
-Deno.test("SendQueues of 10,000 peers fit into 512 MiB, however little each sends", () => {
-  for (const size of [0, 20, 3 * KiB, 60_000, MiB]) {
-    const memory = new SharedMemory(512 * MiB, 10_000);
-    let most = 0;
+Deno.test("SendQueue is not starved by others that read empty messages", () => {
+  const memory = new SharedMemory(512 * MiB);
+  const others = Array.from({ length: 65 }, () => new Peer(memory));
+  for (const other of others) {
+    for (let i = 0; i < 6700; i++) assert(other.get(0), `message ${i}`);
+  }
+  assert(new Peer(memory).get(100 * MiB), "no room for 100 MiB");
+});
+
+Deno.test("SendQueues of 10,000 peers fit into 512 MiB and 8 KiB each, however little each sends", () => {
+  for (const size of [20, 3 * KiB, 60_000, MiB]) {
+    const memory = new SharedMemory(512 * MiB);
     for (let i = 0; i < 10_000; i++) {
       const peer = new Peer(memory);
       for (let j = 0; j < 9 && peer.get(size); j++);
-      most = Math.max(most, memory.used);
     }
-    const all = (most + 10_000 * OWN) / MiB;
-    assert(all <= 512, `${all} MiB of messages of ${size} B`);
+    memory.count();
+    const all = memory.waiting / MiB;
+    assert(all < 512 + 10_000 / 128 + 4, `${all} MiB of messages of ${size} B`);
   }
 });
