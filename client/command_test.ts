@@ -161,7 +161,7 @@ Deno.test(
     assertEquals([code, stdout], [1, "disconnected\n"]);
     assertEquals(
       stderr,
-      `${url}: The server answered HTTP 403 to authorization: Bearer … instead of 101: GET / HTTP/1.1 authorization: Bearer … (to send credentials or another Origin: --header; or the path is wrong)\n`,
+      `${url}: The server answered HTTP 403 to authorization: Bearer … instead of 101: GET / HTTP/1.1 authorization: Bearer … (credentials that are not accepted; a missing Origin: --header; or a wrong path)\n`,
     );
     const lines = head.toLowerCase().split("\r\n");
     assert(lines.includes("authorization: bearer secret"), head);
@@ -196,7 +196,7 @@ Deno.test(
     const failed = await main(...other);
     assertEquals(
       failed.stderr,
-      `${server.url}: No message contained "ack" within 0.5 s (timed out); 2 other messages came\n`,
+      `${server.url}: No message contained "ack" within 0.5 s (timed out); the last of 2 that came: Hello World!\n`,
     );
     assertEquals(failed.code, 1);
   },
@@ -362,7 +362,7 @@ Deno.test(
     assertEquals(stdout, "connected\nclient -> server: Hello!\n");
     assertEquals(
       stderr,
-      `${url}: Only 0 of 1 messages came back within 0.3 s (timed out)\n`,
+      `${url}: Only 0 of 1 messages came back within 0.3 s (timed out; it may not echo: --expect or --connect-only)\n`,
     );
     assertEquals(code, 1);
     assert(time < 5000, `It took ${time} ms`);
@@ -448,7 +448,7 @@ Deno.test(
     assertEquals(code, 1);
     assertStringIncludes(
       stderr,
-      "within 0.3 s (timed out; perhaps a wrong path",
+      "within 0.3 s (timed out; a wrong host or port",
     );
     assertEquals(stderr.includes("NO_PROXY"), false, stderr);
   },
@@ -473,7 +473,9 @@ Deno.test(
       );
       assertStringIncludes(
         stderr,
-        `${url}: The server answered HTTP 407 instead of 101 (the proxy wants credentials)`,
+        url.startsWith("ws:")
+          ? `${url}: The server answered HTTP 407 instead of 101 (the proxy wants credentials)`
+          : `${url}: The proxy wants credentials: HTTP 407 (to go`,
       );
     }
   },

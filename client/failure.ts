@@ -3,13 +3,31 @@
 import { type Show, show } from "./secrets.ts";
 
 /**
+ * How far a conversation came before it failed: the host's "name" was not found,
+ * no TCP "connection" was made, a "proxy" refused, "tls" or the WebSocket
+ * "handshake" failed (or nothing is known, because nothing came in time),
+ * "messages" were missing, or the "close" was wrong.
+ */
+export type Stage =
+  | "name"
+  | "connection"
+  | "proxy"
+  | "tls"
+  | "handshake"
+  | "messages"
+  | "close";
+
+/**
  * A conversation with a WebSocket server that failed. The message shows the URL
  * without its user name and password, but with its query, because that is what
- * one looks for: if it holds a secret, do not publish the message.
+ * one looks for, and may show the last message that came: if they hold a secret,
+ * do not publish it.
  */
 export class ConversationError extends Error {
   /** Always "ConversationError". */
   override name = "ConversationError";
+  /** How far it came. */
+  readonly stage: Stage = "handshake";
   /** Whether the server did not answer within the timeout. */
   readonly timedOut: boolean = false;
   /** The HTTP status with which the server refused the handshake, if it is known. */
@@ -23,7 +41,7 @@ export class ConversationError extends Error {
   /** Makes the error with a message of one line. */
   constructor(
     message: string,
-    failure: { timedOut?: boolean; status?: number; closeCode?: number } = {},
+    failure: Failure = {},
   ) {
     super(message);
     Object.assign(this, failure);
@@ -63,7 +81,10 @@ const CLOSE_CODES: Record<number, string> = {
  * numbers are for Windows, which says it in the user's language.
  */
 export const DROPPED =
-  /EOF|reset|broken pipe|aborted|forcibly closed|closed before|not connected|os error (32|53|54|57|104|10053|10054|10057|10060)\b/i;
+  /EOF|reset|broken pipe|aborted|forcibly closed|closed before|not connected|timed out|no route|unreachable|os error (32|53|54|57|60|65|104|110|113|10053|10054|10057|10060|10065)\b/i;
+
+/** What Deno says when the server closed while a message was on its way. */
+export const NOT_SENT = /Failed to send frame/;
 
 /** Returns a URL, valid or not, without the user name and the password. */
 export function withoutCredentials(text: string): string {
@@ -79,7 +100,7 @@ export const closeCodeOf = ({ code }: Pick<CloseEvent, "code">): number =>
   code || 1006;
 
 /**
- * Returns how a connection was closed, as in `1011 (internal error) "boom"`.
+ * Returns how a connection was closed, as in `"boom", 1011 (internal error)`.
  */
 export function describeClose(
   event: Pick<CloseEvent, "code" | "reason">,
@@ -88,8 +109,9 @@ export function describeClose(
   const code = closeCodeOf(event);
   const name = CLOSE_CODES[code] ??
     (code >= 4000 ? "private use" : "unregistered");
-  const reason = event.reason === "" ? "" : ` "${showReason(event.reason)}"`;
-  return `${code} (${name})${reason}`;
+  // The name may contradict the reason, so the reason comes first.
+  const reason = event.reason === "" ? "" : `"${showReason(event.reason)}", `;
+  return `${reason}${code} (${name})`;
 }
 
 /**
@@ -98,9 +120,6 @@ export function describeClose(
  * @param message The `message` of the error event. Deno says the cause there.
  */
 export function describeDrop(message: string): string {
-  if (/Failed to send frame/.test(message)) {
-    return "The server had closed the connection when a message was sent";
-  }
   if (message === "" || DROPPED.test(message) || !("Deno" in globalThis)) {
     return "The connection dropped, no close frame came (1006)";
   }
@@ -119,15 +138,13 @@ export function describeWrongChoice(
   if (protocol === "" && offered.length > 0) {
     return "The server chose none of the subprotocols that were offered";
   }
+  const chose = (what: string, choice: string) =>
+    `The server chose ${what} that was not offered: ${showChoice(choice)}`;
   if (protocol !== "" && !offered.includes(protocol)) {
-    return `The server chose a subprotocol that was not offered: ${
-      showChoice(protocol)
-    }`;
+    return chose("a subprotocol", protocol);
   }
   // Browsers offer extensions by themselves. Deno offers none.
   if (extensions !== "" && "Deno" in globalThis) {
-    return `The server chose an extension that was not offered: ${
-      showChoice(extensions)
-    }`;
+    return chose("an extension", extensions);
   }
 }

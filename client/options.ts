@@ -33,6 +33,11 @@ export interface ConverseOptions {
    * pause, and the close. @default {10_000}
    */
   timeout?: number;
+  /**
+   * Ends the conversation when it is aborted. `converse()` rejects with its
+   * reason. A limit for the whole: `AbortSignal.timeout(30_000)`.
+   */
+  signal?: AbortSignal;
   /** Gets every line, as text that is safe to print. @default {console.log} */
   log?: (line: string) => void;
 }

@@ -45,30 +45,80 @@ Deno.test("describeRefusal() says what Deno's messages mean", async () => {
       ],
       [
         "ws://a/",
+        "NoApplicationProtocol",
+        "The server does not accept HTTP/1.1, which a WebSocket begins with",
+      ],
+      [
+        "ws://a/",
         "connection error",
-        "The server reset the connection without an answer (a wrong path, a missing subprotocol, or TLS: try wss://a/)",
+        "The server reset the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
       ],
       ...[54, 104, 10054].map((code) =>
         [
           "ws://a/",
           `\u041f (os error ${code})`,
-          "The server reset the connection without an answer (a wrong path, a missing subprotocol, or TLS: try wss://a/)",
+          "The server reset the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
         ] as const
       ),
       [
         "ws://a/",
         "\u041f (os error 10053)",
-        "The server closed the connection without an answer (a wrong path, a missing subprotocol, or TLS: try wss://a/)",
+        "The server closed the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
+      ],
+      ...[
+        ["ws://127.0.0.1/", "dns error", "was not found", "127.0.0.1"],
+        ["wss://[::1]/", "dns error", "was not found", "[::1]"],
+        ["ws://a/", "corrupt message of type X", "does not speak TLS", "a"],
+        [
+          "wss://a/",
+          "unsuccessful tunnel",
+          "refused: unsuccessful tunnel",
+          "a",
+        ],
+        ["ws://a/", "Host unreachable", "refused: Host unreachable", "a"],
+        [
+          "ws://a/",
+          "No acceptable auth methods",
+          "refused: No acceptable auth methods",
+          "a",
+        ],
+        [
+          "wss://a/",
+          "proxy authentication required",
+          "wants credentials: HTTP 407",
+          "a",
+        ],
+      ].map(([url, said, problem, host]) =>
+        [
+          url!,
+          said!,
+          `The proxy ${problem} (to go around it: NO_PROXY=${host})`,
+        ] as const
+      ),
+      [
+        "ws://127.example/",
+        "dns error",
+        'Host "127.example" not found (check the spelling, and that of the proxy if HTTP_PROXY is set)',
+      ],
+      [
+        "wss://a/",
+        "corrupt message of type X",
+        "The server does not speak TLS there (try ws://a/)",
       ],
       [
         "ws://a/",
         "something \x1b new",
-        "The opening handshake failed: something \\u001b new",
+        "The opening handshake failed: something \\u001b new (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
       ],
     ] as const
   ) {
     const text = message === "" ? "" : PREFIX + message;
-    const { problem } = await describeRefusal({ url }, text, 1000);
+    const { problem } = await describeRefusal(
+      { url },
+      { url, stage: "handshake" },
+      text,
+      1000,
+    );
     assertEquals(problem, expected, message);
   }
 });
@@ -80,6 +130,7 @@ Deno.test("describeRefusal() shows no message of other runtimes", async () => {
     const message = "wss://me:secret@a/ failed";
     const { problem } = await describeRefusal(
       { url: "wss://a/" },
+      { url: "wss://a/", stage: "handshake" },
       message,
       1000,
     );

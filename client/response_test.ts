@@ -3,55 +3,29 @@ import { describeResponse } from "./response.ts";
 import type { HandshakeResponse } from "./second_handshake.ts";
 
 const describe = (response: HandshakeResponse, url = "ws://a/b") =>
-  describeResponse(url, response)
+  describeResponse({ url, stage: "handshake" }, response)
     .replace("The server answered ", "").replace(" instead of 101", " …");
 
-Deno.test("describeResponse() gives a hint that follows the status", () => {
-  const none = " (a wrong path or subprotocol, or a proxy that drops Upgrade)";
-  const credentials =
-    ' (to send credentials: --header "Authorization: Bearer TOKEN"; or the Origin is wrong)';
-  const behind =
-    " (perhaps a proxy answers, and the server behind it does not)";
+Deno.test("describeResponse() names the program that answered, and the causes", () => {
   for (
-    const [status, hint] of [
-      ...[200, 400, 404, 429, 500, 501, 505].map((status) =>
-        [status, none] as const
-      ),
-      [401, credentials],
+    const [response, line] of [
       [
-        403,
-        " (to send credentials or another Origin: --header; or the path is wrong)",
+        { status: 404, server: "nginx/1.22.1\x1b" },
+        "The server (nginx/1.22.1\\u001b) answered HTTP 404 instead of 101 (a wrong path; a missing subprotocol; or a proxy that drops Upgrade)",
       ],
-      [407, " (the proxy wants credentials)"],
-      [426, " (a proxy in between may drop the Upgrade header)"],
-      [502, behind],
-      [503, behind],
-      [504, behind],
+      [
+        { status: 404, body: "No such room" },
+        "The server answered HTTP 404 instead of 101: No such room",
+      ],
+      [
+        { status: 101 },
+        "The opening handshake failed, although the server answered HTTP 101 (try again)",
+      ],
     ] as const
   ) {
-    assertEquals(describe({ status }), `HTTP ${status} …${hint}`);
-    assertEquals(describe({ status }, "wss://a/"), `HTTP ${status} …${hint}`);
+    const facts = { url: "ws://a/", stage: "handshake" } as const;
+    assertEquals(describeResponse(facts, response), line);
   }
-  assertEquals(
-    describe({ status: 401, authenticate: 'Basic realm="a"' }, "wss://a/b"),
-    "HTTP 401 … (to send credentials: wss://USER:PASSWORD@a/b)",
-  );
-  assertEquals(
-    describe({ status: 401, authenticate: "Bearer" }),
-    `HTTP 401 …${credentials}`,
-  );
-  assertEquals(
-    describe({ status: 404, body: "No such room" }),
-    "HTTP 404 …: No such room",
-  );
-  assertEquals(
-    describe({ status: 503, body: "No more connections now" }),
-    "HTTP 503 …: No more connections now",
-  );
-  assertEquals(
-    describeResponse("ws://a/", { status: 101 }),
-    "The opening handshake failed, although the server answered HTTP 101 (try again)",
-  );
 });
 
 /** What a server says, and what is shown of it. */
@@ -75,8 +49,9 @@ const REASONS: [reason: string, response: HandshakeResponse][] = [
     body: '{"a": 1}',
   }],
   [
-    "400 No required SSL certificate was sent",
+    "No required SSL certificate was sent",
     {
+      status: 400,
       type: "text/html",
       body:
         "<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>",
@@ -89,6 +64,11 @@ const REASONS: [reason: string, response: HandshakeResponse][] = [
     body: "<title>&lt;&quot;it&#39;s&quot; &amp; more&gt;</title>",
   }],
   ["&lt; &no;", { body: "<title>&amp;lt; &no;</title>" }],
+  ["Access denied.", {
+    status: 400,
+    body:
+      "<h1>Error response</h1><p>Error code: 400</p><p>Message: Access denied.</p>",
+  }],
   // Only the status again.
   ...[
     "Not Found",
@@ -101,12 +81,22 @@ const REASONS: [reason: string, response: HandshakeResponse][] = [
     "<p>no title",
     "Internal Server Error",
     " \n ",
+    "<title>Error response</title><p>Message: Not Found.</p>",
+    "Server Error",
+    "<title>ERROR: The requested URL could not be retrieved</title>",
+    "connection failed",
+    "<TITLE>Could Not Connect</TITLE>",
+    '{"code":3,"message":"Bad request"}',
   ].map((body): [string, HandshakeResponse] => ["", { body }]),
   ["", { type: "application/json", body: '{"detail":"Not Found"}' }],
   ["", {
     type: "application/json",
     body: '{"statusCode":404,"error":"Not Found","message":"Not Found"}',
   }],
+  // A page that was found, and a site's own name.
+  ...["It works!", "<title>Directory listing for /</title>"]
+    .map((body): [string, HandshakeResponse] => ["", { status: 200, body }]),
+  ["", { status: 404, body: "<title>My shop</title>" }],
   ...["Bad Request", "OK", "Proxy Authentication Required", "Upgrade Required"]
     .map((body): [string, HandshakeResponse] => ["", { body }]),
 ];
@@ -115,7 +105,9 @@ Deno.test("describeResponse() shows the reason that a server gives", () => {
   for (const [reason, response] of REASONS) {
     assertEquals(
       describe({ status: 418, ...response }).replace(/ \(.*/, ""),
-      `HTTP 418 …${reason === "" ? "" : `: ${reason.replace(/ \(.*/, "")}`}`,
+      `HTTP ${response.status ?? 418} …${
+        reason === "" ? "" : `: ${reason.replace(/ \(.*/, "")}`
+      }`,
       JSON.stringify(response),
     );
   }
@@ -125,15 +117,19 @@ Deno.test("describeResponse() says that a client certificate is wanted", () => {
   const body = "<title>400 No required SSL certificate was sent</title>";
   assertEquals(
     describe({ status: 400, body }, "wss://a/"),
-    "HTTP 400 …: 400 No required SSL certificate was sent (it wants a client certificate: --client-cert and --client-key)",
+    "HTTP 400 …: No required SSL certificate was sent (it wants a client certificate: --client-cert and --client-key)",
   );
 });
 
 Deno.test("describeResponse() shows the server's words as it is told to", () => {
   const response = { status: 302, location: "/b", body: "c" };
   assertEquals(
-    describeResponse("ws://a/", response, (text) => `<${text}>`),
-    "The server answered HTTP 302 to </b> instead of 101: <c>",
+    describeResponse(
+      { url: "ws://a/", stage: "handshake" },
+      response,
+      (text) => `<${text}>`,
+    ),
+    "The server answered HTTP 302 to </b> instead of 101: <c> (a missing login: --header)",
   );
 });
 
@@ -157,8 +153,8 @@ Deno.test("describeResponse() shows where a redirect leads", () => {
   }
   const long = "/" + "a".repeat(1000);
   assertEquals(
-    describe({ status: 302, location: long }),
-    `HTTP 302 to ${long.slice(0, 200)}… …`,
+    describe({ status: 301, location: long }),
+    `HTTP 301 to ${long.slice(0, 200)}… …`,
   );
 });
 

@@ -19,6 +19,8 @@ export interface HandshakeResponse {
   status?: number;
   /** The scheme of the credentials that are wanted, and its parameters. */
   authenticate?: string;
+  /** The name of the program that answered. */
+  server?: string;
   /** The target of a redirect. */
   location?: string;
   /** The type of the body, empty if the server does not say it. */
@@ -27,10 +29,12 @@ export interface HandshakeResponse {
   body?: string;
   /** Why there was no HTTP response. */
   problem?: string;
+  /** Whether that happened after TCP, and TLS if any, stood. */
+  connected?: boolean;
 }
 
-/** How many bytes of a body are read. */
-const MAX_BODY_BYTES = 1024;
+/** How many characters of a body are used. */
+const MAX_BODY_LENGTH = 1024;
 
 /** For how many milliseconds a body is read. */
 const BODY_TIMEOUT = 1000;
@@ -70,6 +74,7 @@ export async function sendSecondHandshake(
     return {
       status: response.status,
       authenticate: response.headers.get("www-authenticate") ?? "",
+      server: response.headers.get("server") ?? "",
       location: response.headers.get("location") ?? undefined,
       type: response.headers.get("content-type") ?? "",
       body: await readBeginning(response),
@@ -77,28 +82,28 @@ export async function sendSecondHandshake(
   } catch (error) {
     const { cause, message } = error as Error;
     const problem = (cause as Error | undefined)?.message ?? message;
-    return { problem: problem.replace(/^.*client error \(\w+\): /s, "") };
+    return {
+      problem: problem.replace(/^.*client error \(\w+\): /s, ""),
+      connected: !problem.includes("client error (Connect)"),
+    };
   }
 }
 
-/** Returns what arrives of a body within a limited time and number of bytes. */
+/** Returns what arrives of a body within a limited time and size. */
 async function readBeginning({ body }: Response): Promise<string> {
-  if (body === null) return "";
-  const decoder = new TextDecoder();
-  const reader = body.getReader();
-  const timer = setTimeout(() => reader.cancel().catch(() => {}), BODY_TIMEOUT);
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), BODY_TIMEOUT);
   let text = "";
   try {
-    for (let rest = MAX_BODY_BYTES; rest > 0;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      text += decoder.decode(value.subarray(0, rest), { stream: true });
-      rest -= value.length;
+    const decoder = new TextDecoderStream();
+    const { signal } = over;
+    for await (const part of body?.pipeThrough(decoder, { signal }) ?? []) {
+      text += part;
+      if (text.length >= MAX_BODY_LENGTH) break; // and hang up
     }
   } catch {
     // The answer was cut short, or the time is over: what came is enough.
   }
   clearTimeout(timer);
-  await reader.cancel().catch(() => {});
-  return text;
+  return text.slice(0, MAX_BODY_LENGTH);
 }

@@ -29,7 +29,8 @@ async function verdictsOn(urls: string[]): Promise<string[]> {
 
 const STATUSES = [200, 301, 404, 410, 429];
 
-const HINT = " (a wrong path or subprotocol, or a proxy that drops Upgrade)";
+const HINT =
+  " (a wrong path; a missing subprotocol; or a proxy that drops Upgrade)";
 
 /** What a server offers in the TLS handshake (RFC 7301). */
 const ALPN = {
@@ -59,7 +60,9 @@ for (const [name, alpnProtocols] of Object.entries(ALPN)) {
       assertEquals(
         await verdictsOn(urls),
         STATUSES.map((status) =>
-          `The server answered HTTP ${status} instead of 101${HINT}`
+          `The server answered HTTP ${status} instead of 101${
+            status === 429 ? " (too many requests: wait)" : HINT
+          }`
         ),
       );
     },
@@ -96,12 +99,12 @@ Deno.test(
         `The server answered HTTP 301 to /${"a".repeat(199)}… instead of 101`,
       ],
       [
-        tls((peer) => peer[Symbol.dispose]()),
-        "The server closed the connection without an answer (a wrong path or a missing subprotocol)",
+        stack.use(new RawServer((peer) => peer[Symbol.dispose]())).port,
+        "The server closed the connection in the TLS handshake (no TLS there: try ws://URL; or nothing behind a proxy or a tunnel)",
       ],
       [
         tls(answers(""), ["http/1.1"]),
-        "The server closed the connection without an answer (a wrong path or a missing subprotocol)",
+        "The server closed the connection without an answer (a wrong path or a missing subprotocol; or nothing behind a proxy or a tunnel)",
       ],
       [
         tls(answers("SSH-2.0-\x1b[2J\r\n")),
@@ -117,16 +120,21 @@ Deno.test(
       ],
       [
         tls((peer) => peer.drain()),
-        "No answer to the opening handshake within 4 s (timed out; perhaps a wrong path, subprotocol or Origin)",
+        "No answer to the opening handshake within 4 s (timed out; a wrong host or port, or a firewall; a wrong path or a missing subprotocol; or no TLS: try ws://URL)",
       ],
       [
         tls(answersOnce()),
-        "The opening handshake failed, and another one was not answered (timed out)",
+        "The opening handshake failed, and there was no time to learn why (give it more with --timeout)",
       ],
     ];
     const start = performance.now();
     const urls = rows.map(([port]) => `wss://localhost:${port}/`);
-    assertEquals(await verdictsOn(urls), rows.map(([, verdict]) => verdict));
+    assertEquals(
+      await verdictsOn(urls),
+      rows.map(([port, verdict]) =>
+        verdict.replace("URL", `localhost:${port}/`)
+      ),
+    );
     assert(performance.now() - start < 9000);
   },
 );
@@ -172,16 +180,16 @@ Deno.test(
             '{"error":"missing token"}',
           ),
         ),
-        '401 instead of 101: {"error":"missing token"} (to send credentials: --header "Authorization: Bearer TOKEN"; or the Origin is wrong)',
+        '401 instead of 101: {"error":"missing token"} (missing credentials: --header "Authorization: Bearer TOKEN"; or a missing Origin: --header)',
       ],
       [
         answers(encodeAnswer(400, text, long)),
         `400 instead of 101: ${long.slice(0, 200)}…`,
       ],
-      // A character that the end of the 1,024 bytes cuts.
+      // The 1,024 characters end here.
       [
-        answers(encodeAnswer(400, text, "\n".repeat(1022) + "a€")),
-        "400 instead of 101: a",
+        answers(encodeAnswer(400, text, "\n".repeat(1022) + "€bc")),
+        "400 instead of 101: €b",
       ],
       [
         answers(
@@ -239,7 +247,7 @@ Deno.test(
 );
 
 Deno.test(
-  "sendSecondHandshake() reads no more than 1,024 bytes of a body, and hangs up",
+  "sendSecondHandshake() uses no more than 1,024 characters of a body, and hangs up",
   permitted(),
   async () => {
     const { promise: hungUp, resolve } = Promise.withResolvers<void>();
@@ -284,7 +292,7 @@ Deno.test(
     await using server = new RawServer(answers(encodeAnswer(401, header)));
     const { port } = server;
     assertEquals(await verdictsOn([`ws://127.0.0.1:${port}/`]), [
-      `The server answered HTTP 401 instead of 101 (to send credentials: ws://USER:PASSWORD@127.0.0.1:${port}/)`,
+      `The server answered HTTP 401 instead of 101 (missing credentials: ws://USER:PASSWORD@127.0.0.1:${port}/; or a missing Origin: --header)`,
     ]);
   },
 );
@@ -307,7 +315,7 @@ Deno.test(
         [
           302,
           encodeAnswer(302, { Location: "/x" }),
-          "302 to /x instead of 101",
+          "302 to /x instead of 101 (a missing login: --header)",
         ],
       ] as const
     ) {
@@ -364,7 +372,7 @@ Deno.test(
       const heads: string[] = [];
       const behave: Behavior = async (peer) => {
         heads.push(await peer.readHead());
-        await peer.write(encodeAnswer(400));
+        await peer.write(encodeAnswer(426));
         peer[Symbol.dispose]();
       };
       await using plain = new RawServer(behave);
@@ -390,7 +398,7 @@ Deno.test(
           stdout,
           `disconnected\n${
             url.replace(credentials, "")
-          }: The server answered HTTP 400 instead of 101${HINT}\n`,
+          }: The server answered HTTP 426 instead of 101 (a proxy that drops Upgrade)\n`,
         );
         const [first, second, ...more] = heads.map((head) =>
           head.split("\r\n")

@@ -1,6 +1,7 @@
 // Waits for the steps of a conversation, and judges how it went.
 
 import { printable } from "../shared/printable.ts";
+import { describeCauses, type Facts } from "./causes.ts";
 import {
   closeCodeOf,
   ConversationError,
@@ -8,6 +9,8 @@ import {
   describeDrop,
   describeWrongChoice,
   type Failure,
+  NOT_SENT,
+  type Stage,
   withoutCredentials,
 } from "./failure.ts";
 import type { ConverseOptions } from "./options.ts";
@@ -28,13 +31,19 @@ export class Watch {
   /** When it opened and when it ended, in milliseconds. */
   #openedAt?: number;
   #endedAt?: number;
+  #stage: Stage = "handshake";
+  /** How many messages were to be sent, were sent and arrived. */
+  #count = 0;
   #sent = 0;
   #received = 0;
-  #binary = 0;
+  /** The last message that arrived, and when one was sent or arrived last. */
+  #last: string | ArrayBuffer = "";
+  #lastAt = 0;
   #found = false;
   /** The message of the error event, empty in browsers. */
   #error?: string;
   #close?: CloseEvent;
+  #isUnsent = false;
   /** What had not arrived when the wait for the answers ended, in words. */
   #missing?: string;
   /** Whether the connection ended before the client closed it. */
@@ -54,16 +63,21 @@ export class Watch {
 
     socket.addEventListener("open", () => this.#openedAt = performance.now());
     socket.addEventListener("message", ({ data }) => {
-      const isText = typeof data === "string";
       this.#received++;
-      if (!isText) this.#binary++;
+      this.#last = data;
+      this.#lastAt = performance.now();
       const { expect } = options;
       if (expect === undefined || this.#found) return;
+      const isText = typeof data === "string";
       const text = isText ? data : new TextDecoder().decode(data);
       this.#found = text.includes(expect);
     });
     socket.addEventListener("error", (event) => {
       this.#error = (event as ErrorEvent).message ?? "";
+      // The server had closed: the last message was not sent after all, and the
+      // code of the close is lost.
+      this.#isUnsent = NOT_SENT.test(this.#error);
+      if (this.#isUnsent) this.#sent--;
       this.#endedAt ??= performance.now();
     });
     socket.addEventListener("close", (event) => {
@@ -73,6 +87,11 @@ export class Watch {
     for (const type of ["open", "message", "error", "close"]) {
       socket.addEventListener(type, () => this.#onEvent());
     }
+    const abort = () => this.#onEvent();
+    options.signal?.addEventListener("abort", abort);
+    socket.addEventListener("close", () => {
+      options.signal?.removeEventListener("abort", abort);
+    });
   }
 
   /**
@@ -85,26 +104,27 @@ export class Watch {
     const { protocols = [], headers, client } = this.#options;
     const isOpened = () => this.#openedAt !== undefined;
     await this.#wait(() => isOpened() || this.#isOver, this.#timeout);
+    const facts = this.#facts;
     if (!isOpened() && !this.#isOver) {
       this.#socket.close();
-      throw this.#failure(
-        `No answer to the opening handshake ${
-          this.#inTime("; perhaps a wrong path, subprotocol or Origin")
-        }`,
-        { timedOut: true },
-      );
+      const causes = describeCauses({ ...facts, timedOut: true });
+      const problem =
+        `No answer to the opening handshake ${this.#inTime}${causes}`;
+      throw this.#failure(problem, { timedOut: true });
     }
     if (!isOpened()) {
       await this.#closeBriefly();
       const rest = this.#start + this.#timeout - performance.now();
       const { problem, ...failure } = await describeRefusal(
         { url: this.#url, protocols, headers, client },
+        facts,
         this.#error ?? "",
         Math.max(0, rest),
         this.#show,
       );
       throw this.#failure(problem, failure);
     }
+    this.#stage = "messages";
     const choice = describeWrongChoice(this.#socket, protocols, this.#show);
     if (choice === undefined) return;
     await this.#closeBriefly();
@@ -114,6 +134,7 @@ export class Watch {
   /** Waits after a message, or until the connection is over. In milliseconds. */
   async pause(milliseconds: number): Promise<void> {
     this.#sent++;
+    this.#lastAt = performance.now();
     await this.#wait(() => this.#isOver, milliseconds);
   }
 
@@ -123,6 +144,7 @@ export class Watch {
    */
   async answered(count: number, pause: number): Promise<void> {
     const { expect } = this.#options;
+    this.#count = count;
     if (count === 0) await this.#wait(() => this.#isOver, pause);
     const isComplete = () =>
       expect !== undefined
@@ -132,7 +154,7 @@ export class Watch {
         : this.#socket.readyState === WebSocket.OPEN;
     await this.#wait(() => isComplete() || this.#isOver, this.#timeout);
     this.#endedEarly = this.#socket.readyState !== WebSocket.OPEN;
-    if (!isComplete()) this.#missing = this.#describeMissing(count);
+    if (!isComplete()) this.#missing = this.#describeMissing();
   }
 
   /**
@@ -144,52 +166,98 @@ export class Watch {
     const missing = this.#missing;
     if (missing !== undefined && !this.#endedEarly) {
       await this.#closeBriefly();
-      throw this.#failure(missing, { timedOut: true });
+      const causes = describeCauses({ ...this.#facts, timedOut: true });
+      throw this.#failure(missing + causes, { timedOut: true });
     }
+    this.#stage = missing === undefined ? "close" : "messages";
     if (this.#error !== undefined) await this.#closeBriefly();
     else await this.#wait(() => this.#close !== undefined, this.#timeout);
     const close = this.#close;
-    if (this.#error !== undefined || close?.wasClean === false) {
-      throw this.#failure(describeDrop(this.#error ?? "") + this.#timeOpen);
+    const isDropped = this.#error !== undefined || close?.wasClean === false;
+    if (isDropped && !this.#isUnsent) {
+      const drop = describeDrop(this.#error ?? "");
+      const isBroken = drop.includes("broke");
+      const facts = { ...this.#facts, ...(isBroken && { closeCode: 1002 }) };
+      throw this.#failure(drop + this.#timeOpen + describeCauses(facts));
     }
     if (close === undefined) {
-      throw this.#failure(`No answer to the close ${this.#inTime()}`, {
-        timedOut: true,
-      });
+      const problem = `No answer to the close ${this.#inTime}`;
+      throw this.#failure(problem, { timedOut: true });
     }
     const how = describeClose(close, this.#show);
+    const isGood = this.#isUnsent || close.code === 1000 || close.code === 1005;
     if (missing !== undefined) {
+      // Whether a message left before the server closed is a race. So the code,
+      // which may be lost, is told only if it says more than that it closed.
+      const hasFinished = this.#sent < this.#count && isGood;
       throw this.#failure(
-        `The server closed too early${missing}, with ${how}${this.#timeOpen}`,
+        `The server closed ${missing}${hasFinished ? "" : `, with ${how}`}` +
+          this.#timeOpen + this.#lastMessage + describeCauses(this.#facts),
       );
     }
     // Deno says 1005 also if TCP ended without a close frame after the close.
-    if (close.code === 1000 || close.code === 1005) return;
+    if (isGood) return;
+    const causes = describeCauses(this.#facts);
     throw this.#failure(
       this.#endedEarly
-        ? `The server closed with ${how}${this.#timeOpen}`
-        : `The server answered the close with ${how}`,
+        ? `The server closed with ${how}${this.#timeOpen}${causes}`
+        : `The server answered the close with ${how}${causes}`,
     );
   }
 
   /** Returns what did not arrive: in time, or before the connection ended. */
-  #describeMissing(count: number): string {
+  #describeMissing(): string {
     const { expect } = this.#options;
-    const received = this.#received;
-    if (expect === undefined) {
+    const count = this.#count;
+    if (expect !== undefined) {
+      // As in a program, because it may contain quotes.
+      const text = printable(JSON.stringify(expect), 200);
       return this.#endedEarly
-        ? count === 0
-          ? ""
-          : `, after ${Math.min(this.#sent, received)} of ${count} messages`
-        : `Only ${received} of ${count} messages came back ${this.#inTime()}`;
+        ? `before a message contained ${text}`
+        : `No message contained ${text} ${this.#inTime}${this.#lastMessage}`;
     }
-    const text = printable(expect, 200);
-    const others =
-      `; ${received} other message${received === 1 ? "" : "s"} came` +
-      (this.#binary === 0 ? "" : `, ${this.#binary} of them binary`);
-    return this.#endedEarly
-      ? `, before a message contained "${text}"${others}`
-      : `No message contained "${text}" ${this.#inTime()}${others}`;
+    const came = Math.min(this.#sent, this.#received);
+    if (!this.#endedEarly) {
+      return `Only ${this.#received} of ${count} messages came back ${this.#inTime}${this.#lastMessage}`;
+    }
+    return count === 0
+      ? "too early"
+      : this.#sent === 0
+      ? "before a message was sent"
+      : `too early, after ${came} of ${count} messages`;
+  }
+
+  /** The last message that came, for a line, or that none came. */
+  get #lastMessage(): string {
+    const last = this.#last;
+    const shown = typeof last === "string" ? this.#show(last) : printable(last);
+    if (this.#received === 0) return this.#options.expect ? "; none came" : "";
+    return this.#received === 1
+      ? `; the only one that came: ${shown}`
+      : `; the last of ${this.#received} that came: ${shown}`;
+  }
+
+  /** What was seen so far. */
+  get #facts(): Facts {
+    const { protocols = [], headers = {} } = this.#options;
+    const names = Object.keys(headers).map((name) => name.toLowerCase());
+    // After a time-out, the client has closed.
+    const isTold = this.#openedAt !== undefined &&
+      (this.#endedEarly || this.#missing === undefined);
+    const close = isTold ? this.#close : undefined;
+    return {
+      url: withoutCredentials(this.#url),
+      stage: this.#stage,
+      offered: protocols.length > 0,
+      credentials: new URL(this.#url).username !== "" ||
+        names.some((name) => /auth|cookie|token|key/.test(name)),
+      origin: names.includes("origin"),
+      closeCode: this.#isUnsent ? 1000 : close && closeCodeOf(close),
+      reason: close?.reason,
+      sent: this.#sent,
+      received: this.#received,
+      silence: (this.#endedAt ?? 0) - this.#lastAt,
+    };
   }
 
   /** Whether the connection has ended. Node.js 22 may fire no close event. */
@@ -197,8 +265,8 @@ export class Watch {
     return this.#endedAt !== undefined;
   }
 
-  #inTime(hint = ""): string {
-    return `within ${this.#timeout / 1000} s (timed out${hint})`;
+  get #inTime(): string {
+    return `within ${this.#timeout / 1000} s (timed out)`;
   }
 
   /** How long the connection was open, for a line about its end. */
@@ -212,7 +280,9 @@ export class Watch {
     const closeCode = this.#openedAt !== undefined && this.#isOver
       ? closeCodeOf(this.#close ?? { code: 0 })
       : undefined;
-    return new ConversationError(`${url}: ${problem}`, {
+    const line = problem.replace("(timed out) (", "(timed out; ");
+    return new ConversationError(`${url}: ${line}`, {
+      stage: this.#stage,
       closeCode,
       ...failure,
     });
@@ -227,16 +297,20 @@ export class Watch {
 
   /** Waits until a condition holds, but not for longer than so many milliseconds. */
   async #wait(condition: () => boolean, milliseconds: number): Promise<void> {
-    if (condition()) return;
+    const { signal } = this.#options;
+    if (condition() && !signal?.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, milliseconds);
     // While a server floods the client with messages, no timer runs.
     const end = performance.now() + milliseconds;
     this.#onEvent = () => {
-      if (condition() || performance.now() > end) resolve();
+      const isOver = condition() || performance.now() > end;
+      if (isOver || signal?.aborted) resolve();
     };
-    await promise;
+    if (!signal?.aborted) await promise;
     this.#onEvent = () => {};
     clearTimeout(timer);
+    if (signal?.aborted) this.#socket.close();
+    signal?.throwIfAborted();
   }
 }
