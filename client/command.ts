@@ -7,13 +7,14 @@ import { ConversationError, withoutCredentials } from "./failure.ts";
 import { checkHeader } from "./headers.ts";
 import type { Converse, ConverseOptions } from "./options.ts";
 
-const HELP = `Holds a WebSocket conversation and logs it.
+/** What --help prints. */
+export const HELP = `Holds a WebSocket conversation and logs it.
 
 Usage: deno run --allow-net main.ts [OPTIONS] [URL [MESSAGE...]]
    or: wscheck [OPTIONS] [URL [MESSAGE...]], as client/README.md installs it
 
-  URL      a ws:// or wss:// URL; without it, an echo server is started in the
-           same process
+  URL      a ws:// or wss:// URL; without any argument, an echo server is
+           started in the same process
   MESSAGE  what to send instead of "Hello WebSocket!" and "Hello World!"; after
            -- it can begin with a hyphen
 
@@ -40,6 +41,20 @@ Exit code:
      with code 1000 or without a code
   1  anything else happened
   2  the command was wrong`;
+
+/** The options, as `parseArgs` wants them. */
+export const OPTIONS = {
+  help: { type: "boolean", short: "h" },
+  header: { type: "string", multiple: true },
+  protocol: { type: "string", multiple: true },
+  "connect-only": { type: "boolean" },
+  hex: { type: "boolean" },
+  expect: { type: "string" },
+  "client-cert": { type: "string" },
+  "client-key": { type: "string" },
+  pause: { type: "string", default: "1" },
+  timeout: { type: "string", default: "10" },
+} as const;
 
 /** Where the server of this process listens. */
 const hostname = "127.0.0.1";
@@ -69,7 +84,7 @@ export function main(converse: Converse): Promise<void> {
 }
 
 /** Returns what the command line asks for, or undefined if it asks for help. */
-async function readCommandLine(
+export async function readCommandLine(
   args: string[],
 ): Promise<{ url?: string; options: ConverseOptions } | undefined> {
   // Without arguments the parser is not needed.
@@ -81,18 +96,7 @@ async function readCommandLine(
     args,
     allowPositionals: true,
     tokens: true,
-    options: {
-      help: { type: "boolean", short: "h" },
-      header: { type: "string", multiple: true },
-      protocol: { type: "string", multiple: true },
-      "connect-only": { type: "boolean" },
-      hex: { type: "boolean" },
-      expect: { type: "string" },
-      "client-cert": { type: "string" },
-      "client-key": { type: "string" },
-      pause: { type: "string", default: "1" },
-      timeout: { type: "string", default: "10" },
-    },
+    options: OPTIONS,
   });
   if (values.help) return;
   const [url, ...messages] = positionals;
@@ -109,18 +113,18 @@ async function readCommandLine(
       } as a message, put -- before it)`,
     );
   }
-  const { pause, timeout, hex, ...aboutServer } = values;
-  const [option] = Object.keys(aboutServer);
-  if (url === undefined && option !== undefined) {
+  const option = tokens.find(({ kind }) => kind === "option");
+  if (url === undefined && option?.kind === "option") {
     throw new UsageError(
-      `--${option} needs a URL (is the variable that holds it empty?)`,
+      `--${option.name} needs a URL (is the variable that holds it empty?)`,
     );
   }
+  const { pause, timeout, hex } = values;
   if (values["connect-only"] && messages.length > 0) {
     throw new UsageError("--connect-only sends nothing, so give no MESSAGE");
   }
   if (hex && messages.length === 0) {
-    throw new UsageError("--hex needs a URL and a MESSAGE");
+    throw new UsageError("--hex needs a MESSAGE");
   }
   const { readKeyPair } = await import("../shared/pem.ts");
   const pair = await readKeyPair(values, "client-cert", "client-key");

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { UsageError } from "../shared/exit.ts";
+import { assertHelp } from "../testing/help.ts";
 import {
   CERTIFICATES,
   deno,
@@ -19,6 +26,7 @@ import {
   TEXT,
 } from "../testing/raw.ts";
 import { permitted } from "../testing/permitted.ts";
+import { HELP, OPTIONS, readCommandLine } from "./command.ts";
 
 const OUTPUT = SIX_LINES.join("\n") + "\n";
 
@@ -29,18 +37,6 @@ Deno.test("main.ts talks to a server of its own", permitted(), async () => {
   assertEquals(code, 0);
   assert(time >= 2000, `It took ${time} ms`);
 });
-
-Deno.test(
-  "main.ts --pause SECONDS talks to a server of its own faster",
-  permitted(),
-  async () => {
-    const { code, stdout, stderr, time } = await main("--pause", "0.1");
-    assertEquals(stdout, OUTPUT);
-    assertEquals(stderr, "");
-    assertEquals(code, 0);
-    assert(time < 2000, `It took ${time} ms`);
-  },
-);
 
 Deno.test("main.ts URL talks to that server", permitted(), async () => {
   await using server = await startEchoServer();
@@ -433,28 +429,6 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts blames no proxy when its own server does not answer in time",
-  permitted(),
-  async () => {
-    // This proxy answers nothing.
-    await using proxy = new RawServer((peer) => peer.drain());
-    const { code, stderr } = await runToEnd(
-      Deno.execPath(),
-      ["run", "--allow-net", "main.ts", "--timeout", "0.3"],
-      {
-        env: { HTTP_PROXY: `http://127.0.0.1:${proxy.port}/`, NO_PROXY: "" },
-      },
-    );
-    assertEquals(code, 1);
-    assertStringIncludes(
-      stderr,
-      "within 0.3 s (timed out; a wrong host or port",
-    );
-    assertEquals(stderr.includes("NO_PROXY"), false, stderr);
-  },
-);
-
-Deno.test(
   "main.ts says that a proxy wants credentials",
   permitted(),
   async () => {
@@ -486,7 +460,7 @@ Deno.test(
   permitted({ ignore: Deno.build.os !== "linux" }),
   async () => {
     const { code, stderr } = await runToEnd("sh", [
-      ...["-c", 'exec "$0" run --allow-net main.ts --pause 0 >/dev/full'],
+      ...["-c", 'exec "$0" run --allow-net main.ts >/dev/full'],
       Deno.execPath(),
     ]);
     assertEquals(
@@ -496,33 +470,6 @@ Deno.test(
     assertEquals(code, 1);
   },
 ); // only Linux has /dev/full
-
-Deno.test(
-  "main.ts says in one line that a text message is too long",
-  permitted(),
-  async () => {
-    await using server = new RawServer(async (peer) => {
-      await acceptHandshake(peer);
-      const payload = new Uint8Array(32 * 1024 * 1024);
-      for (let i = 0; i <= 16; i++) {
-        await peer.send({
-          opcode: i === 0 ? TEXT : 0,
-          payload,
-          fin: i === 16,
-          masked: false,
-        });
-      }
-      await peer.drain();
-    });
-    const url = `ws://127.0.0.1:${server.port}/`;
-    const { code, stderr } = await main("--timeout", "30", url, "Hello!");
-    assertEquals(
-      stderr,
-      `${url}: The server sent a text message of more than 512 MiB, which Deno cannot receive\n`,
-    );
-    assertEquals(code, 1);
-  },
-);
 
 Deno.test("main.ts keeps the stack trace of a bug", permitted(), async () => {
   const script = `
@@ -555,12 +502,6 @@ for (
       `"ws://example.org:99999" is not a WebSocket URL: Invalid URL: 'ws://example.org:99999' ${HINT}`,
     ],
     [["a\nb\u{1b}"], '"a\\nb\\u001b"'],
-    [["--no-such-flag"], "'--no-such-flag'"],
-    [["--timeout", "soon"], '"soon"'],
-    [["--timeout", "0"], "from 0.001"],
-    [["--pause=-1"], '"-1"'],
-    [["--pause", "-1"], "is written as --pause=VALUE"],
-    [["ws://a/", "-hello"], 'Unknown option "-hello"; a message that'],
     [
       ["--protocol", "a b", "ws://127.0.0.1/"],
       "--protocol takes a token, and each token once: Invalid protocol value",
@@ -569,38 +510,7 @@ for (
       ["--protocol=a", "--protocol=a", "ws://127.0.0.1/"],
       "--protocol takes a token, and each token once: Cannot supply",
     ],
-    [
-      ["ws://a/", "hello", "wss://me:secret@b/"],
-      'Only one URL at a time (to send "wss://b/" as a message, put -- before it)',
-    ],
-    [["--connect-only", "ws://a/", "hello"], "--connect-only sends nothing"],
     [[""], '"" is not a WebSocket URL'],
-    [["--expect", "a"], "--expect needs a URL (is the variable"],
-    [["--header", "A: secret"], "--header needs a URL"],
-    [["--protocol", "a"], "--protocol needs a URL"],
-    [["--connect-only", "--pause", "0"], "--connect-only needs a URL"],
-    [["--client-cert", "a"], "--client-cert needs a URL"],
-    [["--hex"], "--hex needs a URL and a MESSAGE"],
-    [["--hex", "ws://a/"], "--hex needs a URL and a MESSAGE"],
-    [
-      ["--hex", "ws://a/", "10", "1g\u001b"],
-      '--hex takes bytes of two digits, such as "10 0c", not "1g\\u001b"',
-    ],
-    [["--hex", "ws://a/", "100"], 'not "100"'],
-    [
-      ["--client-key", "a", "wss://a/"],
-      "--client-cert and --client-key go together",
-    ],
-    [
-      ["--header", "Sec-WebSocket-Protocol: a", "ws://a/"],
-      "--header: use --protocol",
-    ],
-    [["--header", "secret", "ws://a/"], "--header: a header needs a name"],
-    [["--header", "Host: secret", "ws://a/"], "the header Host is set by"],
-    [
-      ["--header", "A: secret\nB: c", "ws://a/"],
-      "the value of the header A has a line break",
-    ],
   ] as [string[], string][]
 ) {
   Deno.test(
@@ -616,3 +526,80 @@ for (
     },
   );
 }
+
+Deno.test("readCommandLine() says in one line what is wrong", async () => {
+  for (
+    const [args, words] of [
+      [["--no-such-flag"], "'--no-such-flag'"],
+      [["--timeout", "soon", "ws://a/"], '"soon"'],
+      [["--timeout", "0", "ws://a/"], "from 0.001"],
+      [["--pause=-1", "ws://a/"], '"-1"'],
+      [["--pause", "-1", "ws://a/"], "is written as --pause=VALUE"],
+      [["ws://a/", "-hello"], 'Unknown option "-hello"; a message that'],
+      [
+        ["ws://a/", "hello", "wss://me:secret@b/"],
+        'Only one URL at a time (to send "wss://b/" as a message, put -- before it)',
+      ],
+      [["--connect-only", "ws://a/", "hello"], "--connect-only sends nothing"],
+      [["--expect", "a"], "--expect needs a URL (is the variable"],
+      [["--header", "A: secret"], "--header needs a URL"],
+      [["--protocol", "a"], "--protocol needs a URL"],
+      [["--connect-only", "--pause", "0"], "--connect-only needs a URL"],
+      [["--client-cert", "a"], "--client-cert needs a URL"],
+      [["--hex"], "--hex needs a URL"],
+      [["--hex", "ws://a/"], "--hex needs a MESSAGE"],
+      [
+        ["--hex", "ws://a/", "10", "1g\u001b"],
+        '--hex takes bytes of two digits, such as "10 0c", not "1g\\u001b"',
+      ],
+      [["--hex", "ws://a/", "100"], 'not "100"'],
+      [
+        ["--client-key", "a", "wss://a/"],
+        "--client-cert and --client-key go together",
+      ],
+      [
+        ["--header", "Sec-WebSocket-Protocol: a", "ws://a/"],
+        "--header: use --protocol",
+      ],
+      [["--header", "secret", "ws://a/"], "--header: a header needs a name"],
+      [["--header", "Host: secret", "ws://a/"], "the header Host is set by"],
+      [
+        ["--header", "A: secret\nB: c", "ws://a/"],
+        "the value of the header A has a line break",
+      ],
+      [["--pause", "0"], "--pause needs a URL (is the variable"],
+      [["--timeout=5"], "--timeout needs a URL (is the variable"],
+    ] as [string[], string][]
+  ) {
+    const { message } = await assertRejects(
+      () => readCommandLine(args),
+      UsageError,
+      words,
+    );
+    assertEquals(/secret|\n/.test(message), false, message);
+  }
+});
+
+Deno.test("readCommandLine() reads what to do", async () => {
+  assertEquals(await readCommandLine([]), { options: {} });
+  assertEquals(await readCommandLine(["--help", "--pause", "x"]), undefined);
+  const command = await readCommandLine(
+    ["--hex", "--pause=2", "--header", "A: b", "ws://a/", "--", "0c"],
+  );
+  assertEquals(command, {
+    url: "ws://a/",
+    options: {
+      protocols: undefined,
+      headers: { a: "b" },
+      expect: undefined,
+      pause: 2000,
+      timeout: 10_000,
+      client: undefined,
+      messages: [bytes(0x0c)],
+    },
+  });
+});
+
+Deno.test("main.ts --help names every option", () => {
+  assertHelp(HELP, OPTIONS);
+});

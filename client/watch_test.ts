@@ -352,7 +352,7 @@ for (const ending of ENDINGS) {
       peer[Symbol.dispose]();
     });
     const url = `ws://127.0.0.1:${server.port}/`;
-    const options = { messages, expect, pause: 1000, ...NO_LOG };
+    const options = { messages, expect, pause: 300, ...NO_LOG };
     const failure = await converse(url, options)
       .catch((failure: ConversationError) => failure);
     const message = failure?.message.replace(/0\.\d s after/, "0.… s after");

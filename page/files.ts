@@ -2,6 +2,7 @@
 // project with their types blanked, so a browser runs the very same main.ts.
 
 import { stripTypeScriptTypes } from "node:module";
+import causes from "../client/causes.ts" with { type: "text" };
 import failure from "../client/failure.ts" with { type: "text" };
 import headers from "../client/headers.ts" with { type: "text" };
 import refusal from "../client/refusal.ts" with { type: "text" };
@@ -9,9 +10,9 @@ import response from "../client/response.ts" with { type: "text" };
 import secrets from "../client/secrets.ts" with { type: "text" };
 import watch from "../client/watch.ts" with { type: "text" };
 import main from "../main.ts" with { type: "text" };
-import { pathOfPlainGet } from "../server/plain_http.ts";
 import printable from "../shared/printable.ts" with { type: "text" };
 import token from "../shared/token.ts" with { type: "text" };
+import check from "./check.ts" with { type: "text" };
 import html from "./index.html" with { type: "text" };
 import log from "./log.ts" with { type: "text" };
 import page from "./page.ts" with { type: "text" };
@@ -26,6 +27,7 @@ const FILES = new Map<string, { type: string; body: string }>([
   ["/page/style.css", { type: "text/css; charset=utf-8", body: style }],
   ["/source/main.ts", { type: "text/plain; charset=utf-8", body: main }],
   ["/main.ts", script(main)],
+  ["/client/causes.ts", script(causes)],
   ["/client/failure.ts", script(failure)],
   ["/client/headers.ts", script(headers)],
   ["/client/refusal.ts", script(refusal)],
@@ -34,6 +36,7 @@ const FILES = new Map<string, { type: string; body: string }>([
   ["/client/watch.ts", script(watch)],
   ["/shared/printable.ts", script(printable)],
   ["/shared/token.ts", script(token)],
+  ["/page/check.ts", script(check)],
   ["/page/log.ts", script(log)],
   ["/page/page.ts", script(page)],
 ]);
@@ -68,8 +71,11 @@ const POLICY = [
  *
  * @returns The answer, or undefined for any other request.
  */
-export function servePage(request: Request): Response | undefined {
-  const file = FILES.get(pathOfPlainGet(request) ?? "");
+export function servePage(
+  request: Request,
+  path = "",
+): Response | undefined {
+  const file = FILES.get(path);
   if (file === undefined) return;
   if (file.type === HTML && !acceptsHTML(request)) return;
   return new Response(file.body, {

@@ -107,4 +107,5 @@ close.addEventListener("click", () => {
 });
 again.addEventListener("click", run);
 showState();
+document.body.dataset.loaded = "";
 run();

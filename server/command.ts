@@ -6,10 +6,12 @@ import { readKeyPair } from "../shared/pem.ts";
 import { printable } from "../shared/printable.ts";
 import type { Connections } from "./connections.ts";
 import { keepServing, type Service } from "./keep_serving.ts";
+import { pathOfPlainGet } from "./plain_http.ts";
 import type { SharedMemory } from "./send_queue.ts";
 import { MiB } from "./units.ts";
 
-const HELP = `Echoes every WebSocket message to its sender.
+/** What --help prints. */
+export const HELP = `Echoes every WebSocket message to its sender.
 
 Usage: deno run --allow-net echo_server.ts [OPTIONS]
 
@@ -34,7 +36,8 @@ Exit code:
   3  clients have taken too much memory, or file descriptors that cannot be freed:
      start it again`;
 
-const OPTIONS = {
+/** The options, as `parseArgs` wants them. */
+export const OPTIONS = {
   hostname: { type: "string", default: "127.0.0.1" },
   port: { type: "string", default: "8000" },
   cert: { type: "string" },
@@ -74,8 +77,11 @@ export function main(
     // The server needs no file from here on, so no client can get one.
     await Deno.permissions.revoke({ name: "read" });
     const address = listen(options, {
-      handler: (request) =>
-        servePage(request) ?? linkToPage(request, handler(request)),
+      handler: (request) => {
+        const path = pathOfPlainGet(request);
+        return servePage(request, path) ??
+          linkToPage(request, handler(request));
+      },
       connections,
       drain,
       maxMemory,

@@ -7,7 +7,9 @@ import {
   startEchoServer,
   TLS,
 } from "../testing/processes.ts";
+import { assertHelp } from "../testing/help.ts";
 import { permitted } from "../testing/permitted.ts";
+import { HELP, OPTIONS } from "./command.ts";
 
 Deno.test(
   "echo_server.ts prints where it listens, and what to try",
@@ -210,3 +212,7 @@ Deno.test(
     assertEquals(stdout.split("\n")[1], "granted prompt");
   },
 );
+
+Deno.test("echo_server.ts --help names every option", () => {
+  assertHelp(HELP, OPTIONS);
+});

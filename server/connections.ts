@@ -14,6 +14,8 @@ export class Connections {
    * a file descriptor for each of them.
    */
   unopened = 0;
+  /** How many were closed with 1001 when the server stopped. */
+  closed = 0;
   #phase: State = "ok";
 
   constructor(maxOpen: number) {
@@ -42,7 +44,7 @@ export class Connections {
         return socket.close(1013, "No more connections now");
       }
       this.#open.add(outbox);
-      if (this.#phase === "stopping") outbox.shutDown();
+      if (this.#phase === "stopping") this.#shutDown(outbox);
     }, { once: true });
     socket.addEventListener("close", () => this.#open.delete(outbox), {
       once: true,
@@ -60,6 +62,11 @@ export class Connections {
    */
   async close(): Promise<void> {
     this.#phase = "stopping";
-    await Promise.all(Array.from(this.#open, (outbox) => outbox.shutDown()));
+    const open = Array.from(this.#open);
+    await Promise.all(open.map((outbox) => this.#shutDown(outbox)));
+  }
+
+  async #shutDown(outbox: Outbox): Promise<void> {
+    if (await outbox.shutDown() === 1001) this.closed++;
   }
 }

@@ -65,7 +65,9 @@ Deno.test("close() closes all with 1001, also those that open meanwhile", {
     assertEquals(socket.closes, [[1001, "Server shutting down"]], name);
   }
   assertEquals(done, false, "close() did not wait for the end");
-  first.end();
+  // One peer answers, and the other one leaves.
+  first.end(true, 1001);
   await closed;
-  second.end();
+  assertEquals(connections.closed, 1);
+  second.end(false);
 });

@@ -60,11 +60,16 @@ export function keepServing(
   let firstSignal: number | undefined;
   /** The exit code, as soon as it stops. */
   let exitCode: number | undefined;
+  /** Why it stops, for a line. */
+  let cause = "";
+  let isShort = false;
   const reportShortage = reporter();
   const reportFull = reporter();
 
   function listen(port: number | undefined): Deno.HttpServer<Deno.NetAddr> {
     const server = Deno.serve({ ...options, port }, (request) => {
+      if (isShort) console.error("Accepting connections again");
+      isShort = false;
       const response = handler(request);
       if (response.status === 503 && connections.state === "full") {
         reportFull(`Full: ${connections.open} connections are open`);
@@ -96,10 +101,10 @@ export function keepServing(
       console.error(
         `${problem}; ${unopened} are lost to handshakes that were reset, so the server stops and must be started again`,
       );
-      stop(EXIT_RESTART);
+      stop(EXIT_RESTART, "a lack of file descriptors");
       return;
     }
-    reportShortage(
+    isShort ||= reportShortage(
       `${problem}; the open ones go on, and new ones are accepted as soon as possible`,
     );
     setTimeout(listenAgain, RETRY_INTERVAL, port);
@@ -117,7 +122,7 @@ export function keepServing(
       console.error(
         `Cannot listen again on port ${port}: ${withoutName(error as Error)}`,
       );
-      stop(1);
+      stop(1, "a port that is in use");
     }
   }
 
@@ -131,16 +136,16 @@ export function keepServing(
       console.error(
         `The server takes ${taken} MiB of memory, and ${limit} MiB is the limit, so the server stops and must be started again`,
       );
-      stop(EXIT_RESTART);
+      stop(EXIT_RESTART, "a lack of memory");
     }
     if (rss > MEMORY_WHILE_STOPPING * maxMemory) end();
   }
 
-  async function onSignal(): Promise<void> {
+  async function onSignal(signal: Deno.Signal): Promise<void> {
     if (exitCode !== undefined) return;
     const now = performance.now();
     if (firstSignal !== undefined) {
-      if (now - firstSignal >= SAME_SIGNAL_TIME) stop(0);
+      if (now - firstSignal >= SAME_SIGNAL_TIME) stop(0, signal);
       return;
     }
     firstSignal = now;
@@ -155,12 +160,13 @@ export function keepServing(
     while (connections.open > 0 && performance.now() - now < drain) {
       await delay(200);
     }
-    stop(0);
+    stop(0, signal);
   }
 
-  async function stop(code: number): Promise<void> {
+  async function stop(code: number, why: string): Promise<void> {
     if (exitCode !== undefined) return;
     exitCode = code;
+    cause = why;
     // A peer that does not read would delay it forever.
     setTimeout(end, STOP_TIMEOUT);
     await connections.close();
@@ -169,7 +175,10 @@ export function keepServing(
   }
 
   function end(): never {
-    console.log(`Stopped: connections that were cut: ${connections.open}`);
+    const { closed, open } = connections;
+    console.log(
+      `Stopped by ${cause}: connections closed with 1001: ${closed}; cut: ${open}`,
+    );
     Deno.exit(exitCode);
   }
 
@@ -177,17 +186,23 @@ export function keepServing(
   setInterval(checkMemory, MEMORY_INTERVAL);
   const signals: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   if (Deno.build.os === "windows") signals.push("SIGBREAK");
-  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+  for (const signal of signals) {
+    Deno.addSignalListener(signal, () => onSignal(signal));
+  }
   return server.addr;
 }
 
-/** Returns what reports a problem, unless it did so less than 10 s before. */
-function reporter(): (line: string) => void {
+/**
+ * Returns what reports a problem, unless it did so less than 10 s before, and
+ * says whether it has.
+ */
+function reporter(): (line: string) => boolean {
   let last = -Infinity;
   return (line) => {
-    if (performance.now() - last < REPORT_INTERVAL) return;
+    if (performance.now() - last < REPORT_INTERVAL) return false;
     last = performance.now();
     console.error(line);
+    return true;
   };
 }
 

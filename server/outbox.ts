@@ -42,7 +42,10 @@ export class Outbox {
     });
   }
 
-  /** Sends a message, unless too many wait for the peer to read them. */
+  /**
+   * Sends a message, unless too many wait for the peer to read them. It takes the
+   * bytes of the message away: to send them to several peers, copy them.
+   */
   send(data: string | ArrayBuffer): void {
     this.#received++;
     if (this.#isEchoing && !this.#queue.send(data)) this.#cutOff();
@@ -74,11 +77,11 @@ export class Outbox {
    * peer is quiet and has read everything. A peer that waits for its echoes
    * becomes quiet when they stop.
    *
-   * @returns A promise that resolves when the connection is closed: if the peer
-   * does not read, never.
+   * @returns A promise that resolves to the close code when the connection is
+   * closed: if the peer does not read, never.
    */
-  async shutDown(): Promise<void> {
-    const closed = new Promise((resolve) => {
+  async shutDown(): Promise<number> {
+    const closed = new Promise<CloseEvent>((resolve) => {
       this.#socket.addEventListener("close", resolve);
     });
     if (!await this.#untilQuiet(LAST_TIME)) {
@@ -87,7 +90,7 @@ export class Outbox {
     }
     while (this.#socket.bufferedAmount > 0) await delay(QUIET_TIME);
     this.#socket.close(1001, "Server shutting down");
-    await closed;
+    return (await closed).code;
   }
 
   /** Waits until nothing arrives for 200 ms, and says whether that happened. */

@@ -31,11 +31,13 @@ export function printable(
   data: string | ArrayBuffer | Uint8Array<ArrayBuffer>,
   most: number = MAX_CHARACTERS,
 ): string {
-  if (typeof data === "string") {
-    const shown = data.slice(0, most).replace(UNSAFE, escape);
-    return data.length <= most
+  if (!(data instanceof ArrayBuffer || ArrayBuffer.isView(data))) {
+    // Where types are not checked, anything may come: a WebSocket sends its text.
+    const text = String(data);
+    const shown = text.slice(0, most).replace(UNSAFE, escape);
+    return text.length <= most
       ? shown
-      : `${shown}… (${data.length.toLocaleString("en")} characters)`;
+      : `${shown}… (${text.length.toLocaleString("en")} characters)`;
   }
   const count = `${data.byteLength} byte${data.byteLength === 1 ? "" : "s"}`;
   const bytes = [...new Uint8Array(data).subarray(0, MAX_BYTES)];

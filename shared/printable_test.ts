@@ -53,3 +53,9 @@ Deno.test("printable() shows the beginning of a long text, and its length", () =
   );
   assertEquals(printable("abc", 2), "ab… (3 characters)");
 });
+
+Deno.test("printable() shows what a WebSocket makes of anything else", () => {
+  for (
+    const [data, text] of [[1, "1"], [{}, "[object Object]"], [null, "null"]]
+  ) assertEquals(printable(data as unknown as string), text);
+});

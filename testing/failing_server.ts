@@ -64,6 +64,7 @@ if (import.meta.main) {
       connections: {
         open: 3,
         unopened: 0,
+        closed: 2,
         get state() {
           return state;
         },

@@ -41,10 +41,10 @@ export class FakeSocket extends EventTarget {
   }
 
   /** Is closed. */
-  end(wasClean = true): void {
+  end(wasClean = true, code = 1000): void {
     this.readyState = WebSocket.CLOSED;
     this.bufferedAmount = 0;
-    this.dispatchEvent(new CloseEvent("close", { wasClean }));
+    this.dispatchEvent(new CloseEvent("close", { wasClean, code }));
   }
 
   /**

@@ -215,7 +215,7 @@ for (const browser of ["chrome", "firefox"] as const) {
       await page.click("#close");
       lines.push([
         "note",
-        'disconnected: 1000 (normal closure) "Closed by you"',
+        'disconnected: "Closed by you", 1000 (normal closure)',
       ]);
       assertEquals(await linesOf(page, "messages", lines.length), lines);
       assertEquals(await get(page, STATE), NOT_CONNECTED);
@@ -250,7 +250,10 @@ for (const browser of ["chrome", "firefox"] as const) {
         [string, string],
       ];
       // Windows has no signal to stop a process gently.
-      assertMatch(line, /^disconnected: (1001 \(going away\)|1006)/);
+      assertMatch(
+        line,
+        /^disconnected: ("Server shutting down", 1001 \(going away\)|1006)/,
+      );
       await type(page, "Still there?");
       assertEquals((await linesOf(page, "messages", 6)).slice(4), [
         ["failure", "disconnected: could not connect (is the server running?)"],

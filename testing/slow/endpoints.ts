@@ -104,11 +104,11 @@ Deno.test("main.ts tells how servers from npm are", SLOW, async () => {
     const [url, words] of [
       [
         at("refusing"),
-        'The server answered HTTP 401 instead of 101: token expired (to send credentials: --header "Authorization: Bearer TOKEN"; or the Origin is wrong)',
+        'The server answered HTTP 401 instead of 101: token expired (missing credentials: --header "Authorization: Bearer TOKEN"; or a missing Origin: --header)',
       ],
       [
         at("socketIO"),
-        `The server closed the connection without an answer (a wrong path, a missing subprotocol, or TLS: try wss://127.0.0.1:${ports.socketIO}/)`,
+        `The server closed the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://127.0.0.1:${ports.socketIO}/; or nothing behind a proxy or a tunnel)`,
       ],
       [
         at("socketIO", "/socket.io/?EIO=4&transport=carrier-pigeon"),
@@ -120,7 +120,7 @@ Deno.test("main.ts tells how servers from npm are", SLOW, async () => {
       ],
       [
         at("graphQL"),
-        "The server answered HTTP 400 instead of 101 (a wrong path or subprotocol, or a proxy that drops Upgrade)",
+        "The server answered HTTP 400 instead of 101 (a wrong path; a missing subprotocol; or a proxy that drops Upgrade)",
       ],
     ] as const
   ) {

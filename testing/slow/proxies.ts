@@ -12,6 +12,7 @@ import {
   deno,
   ROOT,
   type RunningProcess,
+  runToEnd,
   type ServerProcess,
   SIX_LINES,
   startEchoServer,
@@ -19,7 +20,7 @@ import {
   startServer,
   TRUST,
 } from "../processes.ts";
-import { RawPeer } from "../raw.ts";
+import { RawPeer, RawServer } from "../raw.ts";
 import { permitted } from "../permitted.ts";
 import { findTool, freePort } from "./tools.ts";
 import { setTimeout as delay } from "node:timers/promises";
@@ -314,6 +315,8 @@ Deno.test(
   },
 );
 
+const NGINX_VERSION = /(?<=\(nginx)\/[\d.]+/;
+
 /** What nginx answers on a path, and what must be said about it. */
 const ANSWERS: [directive: string, verdict: string][] = [
   [
@@ -322,15 +325,15 @@ const ANSWERS: [directive: string, verdict: string][] = [
   ],
   [
     "return 401",
-    'HTTP 401 instead of 101 (to send credentials: --header "Authorization: Bearer TOKEN"; or the Origin is wrong)',
+    'HTTP 401 instead of 101 (missing credentials: --header "Authorization: Bearer TOKEN"; or a missing Origin: --header)',
   ],
   [
     "return 403",
-    "HTTP 403 instead of 101 (to send credentials or another Origin: --header; or the path is wrong)",
+    'HTTP 403 instead of 101 (missing credentials: --header "Authorization: Bearer TOKEN"; a missing Origin: --header; or a wrong path)',
   ],
   [
     "return 404",
-    "HTTP 404 instead of 101 (a wrong path or subprotocol, or a proxy that drops Upgrade)",
+    "HTTP 404 instead of 101 (a wrong path; a missing subprotocol; or a proxy that drops Upgrade)",
   ],
   [
     `default_type text/plain; return 400 "Subprotocol chat.v2 required"`,
@@ -338,11 +341,11 @@ const ANSWERS: [directive: string, verdict: string][] = [
   ],
   [
     `default_type application/json; return 429 '{"error": "slow down"}'`,
-    'HTTP 429 instead of 101: {"error": "slow down"}',
+    'HTTP 429 instead of 101: {"error": "slow down"} (too many requests: wait)',
   ],
   [
     "proxy_pass http://127.0.0.1:1",
-    "HTTP 502 instead of 101 (perhaps a proxy answers, and the server behind it does not)",
+    "HTTP 502 instead of 101 (a server behind the proxy that is down: look there)",
   ],
 ];
 
@@ -393,17 +396,17 @@ for (const listen of ["", " ssl", " ssl http2"]) {
       const trusted = await verdicts(...TRUST);
       const upgrade = trusted.pop()!;
       assertEquals(
-        trusted,
+        trusted.map((line) => line.replace(NGINX_VERSION, "")),
         ANSWERS.map(([, verdict], i) => {
           const hint = verdict.includes("HTTP 301") && listen === ""
             ? " (try wss://example.org/)"
             : "";
-          return `${urls[i]}: The server answered ${verdict}${hint}`;
+          return `${urls[i]}: The server (nginx) answered ${verdict}${hint}`;
         }),
       );
       assertMatch(
         upgrade,
-        /HTTP 426 instead of 101: This is a WebSocket .* \(a proxy in between may drop the Upgrade header\)$/,
+        /HTTP 426 instead of 101: This is a WebSocket .* \(a proxy that drops Upgrade\)$/,
       );
       if (listen !== "") {
         const [untrusted] = await verdicts();
@@ -418,8 +421,8 @@ for (const listen of ["", " ssl", " ssl http2"]) {
           ...["run", "--allow-net", "main.ts", `ws://localhost:${port}/0`],
         );
         assertEquals(
-          stderr,
-          `ws://localhost:${port}/0: The server answered HTTP 400 instead of 101: 400 The plain HTTP request was sent to HTTPS port (try wss://localhost:${port}/0)\n`,
+          stderr.replace(NGINX_VERSION, ""),
+          `ws://localhost:${port}/0: The server (nginx) answered HTTP 400 instead of 101: The plain HTTP request was sent to HTTPS port (try wss://localhost:${port}/0)\n`,
         );
       }
       process.kill("SIGTERM");
@@ -429,3 +432,25 @@ for (const listen of ["", " ssl", " ssl http2"]) {
     },
   );
 }
+
+Deno.test(
+  "main.ts blames no proxy when its own server does not answer in time",
+  permitted(),
+  async () => {
+    // This proxy answers nothing.
+    await using proxy = new RawServer((peer) => peer.drain());
+    const { code, stderr } = await runToEnd(
+      Deno.execPath(),
+      ["run", "--allow-net", "main.ts"],
+      {
+        env: { HTTP_PROXY: `http://127.0.0.1:${proxy.port}/`, NO_PROXY: "" },
+      },
+    );
+    assertEquals(code, 1);
+    assertStringIncludes(
+      stderr,
+      "within 10 s (timed out; a wrong host or port",
+    );
+    assertEquals(stderr.includes("NO_PROXY"), false, stderr);
+  },
+);

@@ -1,13 +1,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { connect } from "../in_process.ts";
-import { type ServerProcess, startEchoServer } from "../processes.ts";
+import { main, type ServerProcess, startEchoServer } from "../processes.ts";
 import {
+  acceptHandshake,
   BINARY,
   CLOSE,
   CONTINUATION,
   encodeFrame,
   PING,
   RawPeer,
+  RawServer,
   TEXT,
 } from "../raw.ts";
 import { permitted } from "../permitted.ts";
@@ -404,5 +406,32 @@ Deno.test(
     await useMany(50_000);
     const more = (await settle() - before) / MiB;
     assert(more < 50, `It took ${Math.round(more)} MiB more`);
+  },
+);
+
+Deno.test(
+  "main.ts says in one line that a text message is too long",
+  LINUX,
+  async () => {
+    await using server = new RawServer(async (peer) => {
+      await acceptHandshake(peer);
+      const payload = new Uint8Array(32 * 1024 * 1024);
+      for (let i = 0; i <= 16; i++) {
+        await peer.send({
+          opcode: i === 0 ? TEXT : 0,
+          payload,
+          fin: i === 16,
+          masked: false,
+        });
+      }
+      await peer.drain();
+    });
+    const url = `ws://127.0.0.1:${server.port}/`;
+    const { code, stderr } = await main("--timeout", "30", url, "Hello!");
+    assertEquals(
+      stderr,
+      `${url}: The server sent a text message of more than 512 MiB, which Deno cannot receive\n`,
+    );
+    assertEquals(code, 1);
   },
 );
