@@ -196,3 +196,13 @@ Deno.test("SendQueues of 10,000 peers fit into 512 MiB and 8 KiB each, however l
     assert(all < 512 + 10_000 / 128 + 4, `${all} MiB of messages of ${size} B`);
   }
 });
+
+Deno.test("SendQueue counts the bytes of a text, not its characters", () => {
+  const peer = new Peer(new SharedMemory(512 * MiB));
+  const text = "\u20ac".repeat(300);
+  for (let sent = 0; sent < 200_000; sent++) {
+    assert(peer.get(text), `no room for message ${sent}`);
+    // 40,000 are in flight.
+    if (sent >= 40_000) peer.read(900);
+  }
+});

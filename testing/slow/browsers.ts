@@ -536,3 +536,24 @@ Deno.test(
     );
   },
 );
+
+Deno.test(
+  "The page says that a script could not be loaded",
+  permitted({ ignore: CHROMIUM === undefined, timeout: 120_000 }),
+  async () => {
+    await using server = await startEchoServer();
+    await using running = await open("chrome", server.url);
+    const { page } = running;
+    const isShown =
+      'getComputedStyle(document.querySelector("#problem")).display !== "none"';
+    await linesOf(page, "conversation", 1);
+    assertEquals(await get(page, isShown), false);
+    await page.setRequestInterception(true);
+    page.on("request", (request) => {
+      if (request.url().endsWith("/client/causes.ts")) request.abort();
+      else request.continue();
+    });
+    await page.reload();
+    await until(page, isShown);
+  },
+);
