@@ -10,13 +10,13 @@
  * @module
  */
 
-import { ConversationError } from "./client/failure.ts";
+import { ConversationError, type Stage } from "./client/failure.ts";
 import { handshakeOptions } from "./client/headers.ts";
 import type { ConverseOptions } from "./client/options.ts";
 import { Watch } from "./client/watch.ts";
 import { printable } from "./shared/printable.ts";
 
-export { ConversationError, type ConverseOptions };
+export { ConversationError, type ConverseOptions, type Stage };
 
 /**
  * Holds a conversation with a WebSocket server, and logs it. It uses only web
@@ -35,6 +35,7 @@ export { ConversationError, type ConverseOptions };
  * if the URL or a subprotocol is not valid.
  * @throws {TypeError} (as a rejection) If a header is not valid, or if headers
  * are given in a browser.
+ * @throws {unknown} (as a rejection) The reason of the signal, if it is aborted.
  *
  * @example
  * ```ts no-eval
