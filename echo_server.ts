@@ -51,7 +51,7 @@ const memory = new SharedMemory(MAX_WAITING_BYTES);
  *
  * A peer that sends and does not read is cut off: nothing more is echoed, and
  * the connection is closed with code 1008 (RFC 6455 section 7.4.1) when the peer
- * is quiet and has read the rest. One slow peer may have 86 MiB unread.
+ * is quiet and has read the rest. One slow peer may have 102 MiB unread.
  *
  * @param request Any request that reached the server.
  * @returns 101 (Switching Protocols) for a valid handshake. Otherwise, as RFC
