@@ -75,7 +75,7 @@ for (
           "connected",
           "client -> server: Hello WebSocket!",
           "disconnected",
-          `ws://127.0.0.1:${drops.port}/: The connection dropped, no close frame came (1006), 0.0 s after it opened`,
+          `ws://127.0.0.1:${drops.port}/: The connection dropped, no close frame came (1006), 0.0 s after it opened (right after message 1: look into the server's log)`,
         ],
       );
       assert(head.includes('["x-a","b"]'), head);
