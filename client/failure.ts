@@ -39,10 +39,7 @@ export class ConversationError extends Error {
   readonly closeCode?: number;
 
   /** Makes the error with a message of one line. */
-  constructor(
-    message: string,
-    failure: Failure = {},
-  ) {
+  constructor(message: string, failure: Failure = {}) {
     super(message);
     Object.assign(this, failure);
   }

@@ -34,38 +34,38 @@ export function showWithoutSecrets(
 ): Show {
   const secrets = [...secretsInURL(url), ...secretsInHeaders(headers)]
     .flatMap((secret) => [secret, attempt(decodeURIComponent, secret)])
-    .filter((secret) => secret.length >= MIN_SECRET)
-    .map((secret) => secret.toLowerCase());
+    .filter((secret) => secret.length >= MIN_SECRET);
+  const parts = new Set(secrets.flatMap(partsOf));
   return (text) => {
-    const shown = hide(
-      text.slice(0, MAX_SEARCHED).replaceAll("\\/", "/"), // as JSON may have it
-      secrets,
-    );
-    const isSafe = formsOf(shown).every((form) => hide(form, secrets) === form);
+    // JSON may have "\\/" for "/".
+    const start = text.slice(0, MAX_SEARCHED).replaceAll("\\/", "/");
+    const shown = hide(start, parts);
+    const isSafe = formsOf(shown).every((form) => hide(form, parts) === form);
     return isSafe ? show(shown) : "… (it repeats a secret that it was sent)";
   };
 }
 
-/** Replaces each part of a secret, in either case, by "…". */
-function hide(text: string, secrets: string[]): string {
-  const lower = text.toLowerCase();
-  // A few characters have another length in lower case.
-  if (lower.length !== text.length) return hide(lower, secrets);
+/** Returns all parts of a secret that are to be hidden, in lower case. */
+function partsOf(secret: string): string[] {
+  const lower = secret.toLowerCase();
+  const length = Math.min(MIN_PART, lower.length);
+  return Array.from(
+    { length: lower.length - length + 1 },
+    (_, i) => lower.slice(i, i + length),
+  );
+}
+
+/** Replaces parts, in either case, by "…". */
+function hide(text: string, parts: Set<string>): string {
   let shown = "";
-  for (let i = 0; i < text.length;) {
-    let end = i;
-    for (const secret of secrets) {
-      let next = i + Math.min(MIN_PART, secret.length);
-      if (next > text.length || !secret.includes(lower.slice(i, next))) {
-        continue;
-      }
-      while (next < text.length && secret.includes(lower.slice(i, next + 1))) {
-        next++;
-      }
-      end = Math.max(end, next);
+  let end = 0;
+  for (let i = 0; i < text.length; i++) {
+    for (let length = MIN_SECRET; length <= MIN_PART; length++) {
+      const part = text.slice(i, i + length).toLowerCase();
+      if (parts.has(part)) end = Math.max(end, i + length);
     }
-    shown += end > i ? "…" : text[i];
-    i = Math.max(end, i + 1);
+    if (i >= end) shown += text[i];
+    else if (!shown.endsWith("…")) shown += "…";
   }
   return shown;
 }
