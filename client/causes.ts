@@ -22,10 +22,11 @@ export interface Facts extends HandshakeResponse {
   other?: string;
   /** Why the server refused or closed, in its own words. */
   reason?: string;
-  /** How many messages were sent, and how many arrived. */
+  /** How many messages were to be sent, were sent, and arrived. */
+  count?: number;
   sent?: number;
   received?: number;
-  /** Milliseconds from the last message, in any direction, to the end. */
+  /** Milliseconds from the last message, or from the opening, to the end. */
   silence?: number;
 }
 
@@ -47,16 +48,17 @@ const SURE: Causes = {
 /** All others. The likeliest come first. */
 const CAUSES: Causes = {
   // The server answered, and opened no WebSocket.
-  "credentials that are not accepted": (f) => isLogin(f) && f.credentials,
-  "missing credentials: {example}": (f) => isLogin(f) && !f.credentials,
+  "credentials that are not accepted": (f) =>
+    wantsCredentials(f) && f.credentials,
+  "missing credentials: {example}": (f) =>
+    wantsCredentials(f) && !f.credentials,
   "a missing Origin: --header": (f) => isLogin(f) && !f.origin,
   "a wrong Origin": (f) => (isLogin(f) || isNotFound(f)) && f.origin,
   "a missing login: --header": (f) =>
     f.location && [302, 303, 307].includes(f.status!),
   "another host name": (f) => f.status === 200 && /caddy/i.test(f.server ?? ""),
   "a wrong path": (f) => isUnexplained(f) || f.status === 403,
-  "{subprotocol}": (f) =>
-    isUnexplained(f) || (isClosed(f, 1002, 1005, 1006, 1008) && !f.sent),
+  "{subprotocol}": (f) => isUnexplained(f) || isClosedAtOnce(f),
   "a fault that its log tells": (f) =>
     (f.status === 500 && !f.reason) || isClosed(f, 1011),
   "a server behind the proxy that is down: look there": (f) =>
@@ -65,7 +67,8 @@ const CAUSES: Causes = {
   // It did not answer.
   "no TLS there: try {plain}": (f) => f.stage === "tls",
   "a wrong host or port, or a firewall": isLate,
-  "a wrong path or {subprotocol}": (f) => isSilent(f) || isLate(f),
+  "a wrong port or path, or {subprotocol}": isSilent,
+  "a wrong path or {subprotocol}": isLate,
   "TLS: try {secure}": (f) => isSilent(f) && f.url.startsWith("ws:"),
   "no TLS: try {plain}": (f) => isLate(f) && f.url.startsWith("wss:"),
   "nothing behind a proxy or a tunnel": (f) => f.stage === "tls" || isSilent(f),
@@ -82,6 +85,9 @@ const CAUSES: Causes = {
     f.closeCode === 1006 && f.silence! >= 5000,
   "a token that is not accepted": (f) => wantsToken(f) && f.credentials,
   "a missing token": (f) => wantsToken(f) && !f.credentials,
+  // Whether the code arrives is a race, if a message was on its way.
+  "to see how it closes: --connect-only": (f) =>
+    isClosed(f, 1000, 1005) && f.count && !f.sent,
   "it had finished: send fewer messages": (f) =>
     isClosed(f, 1000, 1005) && f.sent && f.received,
   "a restart: try again": (f) => isClosed(f, 1001, 1012),
@@ -115,6 +121,10 @@ function isLogin({ status }: Facts) {
   return status === 401 || status === 403;
 }
 
+function wantsCredentials(facts: Facts) {
+  return isLogin(facts) && !/\borigin\b/i.test(facts.reason ?? "");
+}
+
 function isNotFound({ status, reason }: Facts) {
   return (status === 400 || status === 404) && !reason;
 }
@@ -144,7 +154,12 @@ function isClosed({ closeCode = 0, reason }: Facts, ...codes: number[]) {
   return codes.includes(closeCode) && !reason;
 }
 
+function isClosedAtOnce(facts: Facts) {
+  return isClosed(facts, 1002, 1005, 1006, 1008) && !facts.sent &&
+    facts.silence! < 1000;
+}
+
 function wantsToken(facts: Facts) {
-  return (isClosed(facts, 1002, 1005, 1006, 1008) && !facts.sent) ||
+  return isClosedAtOnce(facts) ||
     (facts.closeCode! >= 3000 && !facts.reason);
 }

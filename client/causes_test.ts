@@ -12,6 +12,7 @@ const NOWHERE = "nothing behind a proxy or a tunnel";
 const FIREWALL = "a wrong host or port, or a firewall";
 const PATH = ["a wrong path", "a missing subprotocol"];
 const PATH_OR = "a wrong path or a missing subprotocol";
+const PORT_OR = "a wrong port or path, or a missing subprotocol";
 const UPGRADE = "a proxy that drops Upgrade";
 
 /** Facts, and the causes in their order. */
@@ -41,6 +42,7 @@ const ROWS: [facts: Partial<Facts>, ...causes: string[]][] = [
     ORIGIN,
   ],
   [{ status: 401, origin: true }, CREDENTIALS, "a wrong Origin"],
+  [{ status: 403, reason: "invalid Origin" }, ORIGIN, "a wrong path"],
   [{ status: 403 }, CREDENTIALS, ORIGIN, "a wrong path"],
   [{ status: 404, origin: true }, "a wrong Origin", ...PATH],
   [{ status: 410, origin: true }, ...PATH, UPGRADE],
@@ -67,10 +69,10 @@ const ROWS: [facts: Partial<Facts>, ...causes: string[]][] = [
   [{ status: 503, reason: "No more connections now" }],
   [{ status: 505 }, ...PATH, UPGRADE],
   // There is no answer.
-  [{}, PATH_OR, "TLS: try wss://a/", NOWHERE],
+  [{}, PORT_OR, "TLS: try wss://a/", NOWHERE],
   [
     { url: "wss://a/", offered: true },
-    "a wrong path or another subprotocol",
+    "a wrong port or path, or another subprotocol",
     NOWHERE,
   ],
   [{ url: "wss://a/", stage: "tls" }, "no TLS there: try ws://a/", NOWHERE],
@@ -101,6 +103,12 @@ const ROWS: [facts: Partial<Facts>, ...causes: string[]][] = [
     "a token that is not accepted",
   ],
   [{ ...OPEN, closeCode: 1002 }],
+  [{ ...OPEN, closeCode: 1005, sent: 0, silence: 1000 }],
+  [{ ...OPEN, closeCode: 1000, sent: 0 }],
+  [
+    { ...OPEN, closeCode: 1000, sent: 0, count: 1 },
+    "to see how it closes: --connect-only",
+  ],
   [
     { ...OPEN, closeCode: 1000, received: 1 },
     "it had finished: send fewer messages",

@@ -449,7 +449,7 @@ Deno.test(
         stderr,
         url.startsWith("ws:")
           ? `${url}: The server answered HTTP 407 instead of 101 (the proxy wants credentials)`
-          : `${url}: The proxy wants credentials: HTTP 407 (to go`,
+          : `${url}: The proxy wants credentials: HTTP 407 (its`,
       );
     }
   },

@@ -81,7 +81,7 @@ const NETWORK: Partial<Record<Stage, Record<string, string>>> = {
     "proxy authentication required": "The proxy wants credentials: HTTP 407",
     // With a proxy over HTTP, and over SOCKS (RFC 1928).
     "tunnel|auth methods|auth failure|SOCKS|by ruleset|^(network|host) unreachable$|^connection refused$|TTL expired|not supported$|invalid response version":
-      "The proxy refused: $",
+      "The proxy did not connect to the server: $",
   },
   tls: {
     "opening CA file": "The file given with --cert cannot be used: $",
@@ -107,7 +107,8 @@ function describeNetwork({ url }: Facts, said: string): Refusal | undefined {
   const isProxy =
     (/dns error/.test(said) && /^\[|^\d+(\.\d+){3}$/.test(hostname)) ||
     (/corrupt message/.test(said) && url.startsWith("ws:"));
-  const around = ` (to go around it: NO_PROXY=${hostname})`;
+  const around =
+    ` (its credentials are in its URL; to go around it: NO_PROXY=${hostname})`;
   if (isProxy) {
     const what = said.includes("dns") ? "was not found" : "does not speak TLS";
     return { stage: "proxy", problem: `The proxy ${what}${around}` };

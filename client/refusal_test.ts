@@ -51,19 +51,19 @@ Deno.test("describeRefusal() says what Deno's messages mean", async () => {
       [
         "ws://a/",
         "connection error",
-        "The server reset the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
+        "The server reset the connection without an answer (a wrong port or path, or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
       ],
       ...[54, 104, 10054].map((code) =>
         [
           "ws://a/",
           `\u041f (os error ${code})`,
-          "The server reset the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
+          "The server reset the connection without an answer (a wrong port or path, or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
         ] as const
       ),
       [
         "ws://a/",
         "\u041f (os error 10053)",
-        "The server closed the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
+        "The server closed the connection without an answer (a wrong port or path, or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
       ],
       ...[
         ["ws://127.0.0.1/", "dns error", "was not found", "127.0.0.1"],
@@ -72,14 +72,19 @@ Deno.test("describeRefusal() says what Deno's messages mean", async () => {
         [
           "wss://a/",
           "unsuccessful tunnel",
-          "refused: unsuccessful tunnel",
+          "did not connect to the server: unsuccessful tunnel",
           "a",
         ],
-        ["ws://a/", "Host unreachable", "refused: Host unreachable", "a"],
+        [
+          "ws://a/",
+          "Host unreachable",
+          "did not connect to the server: Host unreachable",
+          "a",
+        ],
         [
           "ws://a/",
           "No acceptable auth methods",
-          "refused: No acceptable auth methods",
+          "did not connect to the server: No acceptable auth methods",
           "a",
         ],
         [
@@ -92,7 +97,7 @@ Deno.test("describeRefusal() says what Deno's messages mean", async () => {
         [
           url!,
           said!,
-          `The proxy ${problem} (to go around it: NO_PROXY=${host})`,
+          `The proxy ${problem} (its credentials are in its URL; to go around it: NO_PROXY=${host})`,
         ] as const
       ),
       [
@@ -108,7 +113,7 @@ Deno.test("describeRefusal() says what Deno's messages mean", async () => {
       [
         "ws://a/",
         "something \x1b new",
-        "The opening handshake failed: something \\u001b new (a wrong path or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
+        "The opening handshake failed: something \\u001b new (a wrong port or path, or a missing subprotocol; TLS: try wss://a/; or nothing behind a proxy or a tunnel)",
       ],
     ] as const
   ) {

@@ -71,8 +71,10 @@ function otherURL(
   const target = URL.parse(location ?? url, url.replace(/^ws/, "http"));
   // The parser may have written a secret in another way.
   const isSafe = showText(location ?? "") === show(location ?? "");
-  if (isSafe && target?.protocol === "https:") {
-    return show(target.href.replace(/^http/, "ws"));
+  const isElsewhere = target?.protocol === "https:" ||
+    (status === 301 && /^http:/i.test(location ?? ""));
+  if (isSafe && isElsewhere) {
+    return show(target!.href.replace(/^http/, "ws"));
   }
   // nginx and Go say this when plain HTTP comes to a port that wants TLS.
   if (status === 400 && /plain HTTP|HTTP request to an HTTPS/i.test(body)) {

@@ -139,7 +139,7 @@ Deno.test("describeResponse() shows where a redirect leads", () => {
     const [url, location, rest] of [
       ["ws://a/b", "/c", ""],
       ["ws://a/b", "https://c/d?e", hint("wss://c/d?e")],
-      ["ws://a/b", "http://c/", ""],
+      ["ws://a/b", "http://c/", hint("ws://c/")],
       ["wss://a/b", "https://c/", ""],
       ["ws://a/b", "https://\x1b/", ""],
       ["ws://a/b", "//[", ""],

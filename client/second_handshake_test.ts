@@ -104,7 +104,7 @@ Deno.test(
       ],
       [
         tls(answers(""), ["http/1.1"]),
-        "The server closed the connection without an answer (a wrong path or a missing subprotocol; or nothing behind a proxy or a tunnel)",
+        "The server closed the connection without an answer (a wrong port or path, or a missing subprotocol; or nothing behind a proxy or a tunnel)",
       ],
       [
         tls(answers("SSH-2.0-\x1b[2J\r\n")),

@@ -61,7 +61,9 @@ export class Watch {
     this.#timeout = options.timeout ?? 10_000;
     this.#show = showWithoutSecrets(this.#url, options.headers);
 
-    socket.addEventListener("open", () => this.#openedAt = performance.now());
+    socket.addEventListener("open", () => {
+      this.#openedAt = this.#lastAt = performance.now();
+    });
     socket.addEventListener("message", ({ data }) => {
       this.#received++;
       this.#last = data;
@@ -254,6 +256,7 @@ export class Watch {
       origin: names.includes("origin"),
       closeCode: this.#isUnsent ? 1000 : close && closeCodeOf(close),
       reason: close?.reason,
+      count: this.#count,
       sent: this.#sent,
       received: this.#received,
       silence: (this.#endedAt ?? 0) - this.#lastAt,

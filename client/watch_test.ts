@@ -578,7 +578,7 @@ const CASES: Case[] = [
     },
     logged: ["disconnected"],
     error:
-      /closed the connection without an answer \(a wrong path or .*; TLS: try wss:\/\/127\.0\.0\.1:\d+\/; or /,
+      /closed the connection without an answer \(a wrong port or path, or .*; TLS: try wss:\/\/127\.0\.0\.1:\d+\/; or /,
   },
   {
     name: "TCP is accepted and the handshake is never answered",
@@ -810,7 +810,7 @@ Deno.test(
       );
       assertEquals(
         message.replace(/0\.\d s/, "0.… s"),
-        `${url}: The server closed before a message was sent, 0.… s after it opened; the only one that came: hello`,
+        `${url}: The server closed before a message was sent, 0.… s after it opened; the only one that came: hello (to see how it closes: --connect-only)`,
       );
     }
   },

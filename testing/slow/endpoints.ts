@@ -108,7 +108,7 @@ Deno.test("main.ts tells how servers from npm are", SLOW, async () => {
       ],
       [
         at("socketIO"),
-        `The server closed the connection without an answer (a wrong path or a missing subprotocol; TLS: try wss://127.0.0.1:${ports.socketIO}/; or nothing behind a proxy or a tunnel)`,
+        `The server closed the connection without an answer (a wrong port or path, or a missing subprotocol; TLS: try wss://127.0.0.1:${ports.socketIO}/; or nothing behind a proxy or a tunnel)`,
       ],
       [
         at("socketIO", "/socket.io/?EIO=4&transport=carrier-pigeon"),
