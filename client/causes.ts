@@ -114,7 +114,10 @@ export function describeCauses(facts: Facts): string {
   const [sure] = fitting(SURE);
   const causes = sure ? [sure] : fitting(CAUSES).slice(0, MAX_CAUSES);
   if (causes.length === 0) return "";
-  return ` (${causes.join("; ").replace(/; (?=[^;]*$)/, "; or ")})`;
+  const last = causes.pop();
+  return ` (${
+    [...causes, (causes.length > 0 ? "or " : "") + last].join("; ")
+  })`;
 }
 
 function isLogin({ status }: Facts) {

@@ -73,8 +73,9 @@ function otherURL(
   const isSafe = showText(location ?? "") === show(location ?? "");
   const isElsewhere = target?.protocol === "https:" ||
     (status === 301 && /^http:/i.test(location ?? ""));
-  if (isSafe && isElsewhere) {
-    return show(target!.href.replace(/^http/, "ws"));
+  const other = target?.href.replace(/^http/, "ws") ?? "";
+  if (isSafe && isElsewhere && showText(other) === show(other)) {
+    return show(other);
   }
   // nginx and Go say this when plain HTTP comes to a port that wants TLS.
   if (status === 400 && /plain HTTP|HTTP request to an HTTPS/i.test(body)) {

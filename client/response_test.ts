@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describeResponse } from "./response.ts";
+import { show } from "./secrets.ts";
 import type { HandshakeResponse } from "./second_handshake.ts";
 
 const describe = (response: HandshakeResponse, url = "ws://a/b") =>
@@ -175,4 +176,15 @@ Deno.test("describeResponse() advises TLS where the answer does", () => {
       false,
     );
   }
+});
+
+Deno.test("describeResponse() shows no secret that a URL has after it was parsed", () => {
+  const showText = (text: string) => show(text.replaceAll("SECRET", "…"));
+  const location = `https://h/${"../".repeat(80)}SECRET`;
+  const line = describeResponse(
+    { url: "ws://a/", stage: "handshake" },
+    { status: 301, location },
+    showText,
+  );
+  assertEquals(line.includes("SECRET"), false, line);
 });

@@ -8,7 +8,7 @@ import type { ConverseOptions } from "./options.ts";
 
 /** An opening handshake to be sent. */
 export interface HandshakeRequest
-  extends Pick<ConverseOptions, "protocols" | "headers" | "client"> {
+  extends Pick<ConverseOptions, "protocols" | "headers" | "client" | "signal"> {
   /** The URL of the WebSocket, perhaps with credentials. */
   url: string;
 }
@@ -46,7 +46,7 @@ const BODY_TIMEOUT = 1000;
  * @param timeout Milliseconds to wait.
  */
 export async function sendSecondHandshake(
-  { url, protocols = [], headers = {}, client }: HandshakeRequest,
+  { url, protocols = [], headers = {}, client, signal }: HandshakeRequest,
   timeout: number,
 ): Promise<HandshakeResponse> {
   const key = crypto.getRandomValues(new Uint8Array(16)).toBase64();
@@ -62,6 +62,7 @@ export async function sendSecondHandshake(
   target.protocol = target.protocol.replace("ws", "http");
   // A WebSocket sends the header then, and fetch would send both.
   if (all.has("authorization")) target.username = target.password = "";
+  const signals = [AbortSignal.timeout(timeout), ...(signal ? [signal] : [])];
   try {
     // Over HTTP/2 there is no Upgrade.
     using http1 = Deno.createHttpClient({ http2: false });
@@ -69,7 +70,7 @@ export async function sendSecondHandshake(
       client: client ?? http1,
       headers: all,
       redirect: "manual",
-      signal: AbortSignal.timeout(timeout),
+      signal: AbortSignal.any(signals),
     });
     return {
       status: response.status,

@@ -30,9 +30,11 @@ export type Show = typeof show;
  */
 export function showWithoutSecrets(
   url: string,
-  headers: ConverseOptions["headers"] = {},
+  { headers = {}, protocols = [] }: ConverseOptions = {},
 ): Show {
   const secrets = [...secretsInURL(url), ...secretsInHeaders(headers)]
+    // A long subprotocol may be a token, too.
+    .concat(protocols.filter(({ length }) => length > 2 * MIN_PART))
     .flatMap((secret) => [secret, attempt(decodeURIComponent, secret)])
     .filter((secret) => secret.length >= MIN_SECRET);
   const parts = new Set(secrets.flatMap(partsOf));
@@ -40,7 +42,8 @@ export function showWithoutSecrets(
     // JSON may have "\\/" for "/".
     const start = text.slice(0, MAX_SEARCHED).replaceAll("\\/", "/");
     const shown = hide(start, parts);
-    const isSafe = formsOf(shown).every((form) => hide(form, parts) === form);
+    const isSafe = formsOf(formsOf(shown).join("\n"))
+      .every((form) => hide(form, parts) === form);
     return isSafe ? show(shown) : "… (it repeats a secret that it was sent)";
   };
 }
@@ -74,9 +77,10 @@ function hide(text: string, parts: Set<string>): string {
 function formsOf(text: string): string[] {
   const decoded = text
     .replace(/(%[\da-f]{2})+/gi, (run) => attempt(decodeURIComponent, run))
-    .replace(/\\u([\da-f]{4})/gi, "&#x$1;")
+    .replace(/(?:%|\\x)([\da-f]{2})|\\u([\da-f]{4})/gi, "&#x$1$2;")
     .replace(/\\(?=["\\])/g, "");
-  const runs = text.match(/[\w+/-]{11,}/g) ?? [];
+  const runs = [/[\w+/-]{11,}/g, /[\w+-]{11,}/g]
+    .flatMap((pattern) => text.match(pattern) ?? []);
   return [
     decodeHTML(decoded),
     ...runs.map((run) =>
@@ -92,7 +96,7 @@ const NAMED = new Map(
 /** Returns a text without the references to characters of HTML. */
 export function decodeHTML(text: string): string {
   return text.replace(
-    /&(?:#x([\da-f]{1,4})|#(\d{1,4})|(\w+));/gi,
+    /&(?:#x0*([\da-f]{1,4})|#0*(\d{1,5})|(\w+));/gi,
     (whole, hex, number, name) =>
       NAMED.get(name?.toLowerCase()) ??
         (name ? whole : String.fromCharCode(hex ? parseInt(hex, 16) : number)),

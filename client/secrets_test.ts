@@ -9,10 +9,12 @@ Deno.test("show() shows the beginning of a text, safe to print", () => {
 
 Deno.test("showWithoutSecrets() takes out what a server repeats of the headers", () => {
   const showText = showWithoutSecrets("wss://a/", {
-    Authorization: "Bearer to/ken+1==",
-    Cookie: 'session=abcd/1; name="quoted"; b=2; sid=s%3Aabc%2Fdef',
-    "X-Key": "a key with blanks",
-    Origin: "https://example.org",
+    headers: {
+      Authorization: "Bearer to/ken+1==",
+      Cookie: 'session=abcd/1; name="quoted"; b=2; sid=s%3Aabc%2Fdef',
+      "X-Key": "a key with blanks",
+      Origin: "https://example.org",
+    },
   });
   for (
     const [text, expected] of [
@@ -59,15 +61,17 @@ Deno.test("showWithoutSecrets() takes out what a server repeats of the URL", () 
 
 Deno.test("showWithoutSecrets() takes out the password of Basic credentials", () => {
   const headers = { Authorization: `Basic ${btoa("me:pass:word")}` };
-  const showText = showWithoutSecrets("ws://a/", headers);
+  const showText = showWithoutSecrets("ws://a/", { headers });
   assertEquals(showText("me:pass:word"), "me:…");
-  const wrong = showWithoutSecrets("ws://a/", { Authorization: "Basic a" });
+  const wrong = showWithoutSecrets("ws://a/", {
+    headers: { Authorization: "Basic a" },
+  });
   assertEquals(wrong("Basic a"), "Basic a");
 });
 
 Deno.test("showWithoutSecrets() takes out what is left of a token", () => {
   const headers = { Authorization: "Bearer 0123456789abcdef" };
-  const showText = showWithoutSecrets("ws://a/", headers);
+  const showText = showWithoutSecrets("ws://a/", { headers });
   assertEquals(showText("bad token 0123456789ab"), "bad token …");
   assertEquals(showText("bad token 01234567 0123456"), "bad token … 0123456");
   const short = showWithoutSecrets("ws://me:passwordlong@a/");
@@ -79,7 +83,7 @@ Deno.test("showWithoutSecrets() takes out what is left of a token", () => {
 
 Deno.test("showWithoutSecrets() takes out the longer one of two secrets first", () => {
   const headers = { A: "secret", B: "secret-and-more" };
-  const showText = showWithoutSecrets("ws://a/", headers);
+  const showText = showWithoutSecrets("ws://a/", { headers });
   assertEquals(showText("secret-and-more"), "…");
 });
 
@@ -95,7 +99,7 @@ Deno.test("showWithoutSecrets() shows nothing of a text that repeats a secret in
       { "X-Key": token },
     ] as Record<string, string>[]
   ) {
-    const showText = showWithoutSecrets("wss://a/", headers);
+    const showText = showWithoutSecrets("wss://a/", { headers });
     for (
       const [text, expected] of [
         [`no ${token}!`, "no …!"],
@@ -108,6 +112,12 @@ Deno.test("showWithoutSecrets() shows nothing of a text that repeats a secret in
         ["no abc\\u002fefgh!", NOTHING],
         [`no ${btoa(token)}!`, NOTHING],
         ["no ABC%2FEFGH!", NOTHING],
+        ["no abc&#00047;efgh!", NOTHING],
+        ["no %ffabc%2fefgh!", NOTHING],
+        ["no abc%252fefgh!", NOTHING],
+        ["no abc\\x2fefgh!", NOTHING],
+        [`see /${btoa(token).slice(0, 16)}`, NOTHING],
+        ["Hallo &#304;stanbul", "Hallo &#304;stanbul"],
         ["no abc%2fefg!", "no abc%2fefg!"],
       ] as const
     ) assertEquals(showText(text), expected, text);
@@ -116,10 +126,21 @@ Deno.test("showWithoutSecrets() shows nothing of a text that repeats a secret in
 
 Deno.test("showWithoutSecrets() takes no longer for a text that is made to", () => {
   const secret = "a".repeat(8000);
-  const showText = showWithoutSecrets("wss://a/", { A: secret, B: secret });
+  const showText = showWithoutSecrets("wss://a/", {
+    headers: { A: secret, B: secret },
+  });
   const start = performance.now();
   assertEquals(showText(`${"a".repeat(7)}b`.repeat(1000)).length, 201);
   assertEquals(showText("&#97;%".repeat(1000)).length, 201);
   const time = performance.now() - start;
   assert(time < 1000, `It took ${time} ms`);
+});
+
+Deno.test("showWithoutSecrets() takes out a long subprotocol, which may be a token", () => {
+  const protocols = ["chat.example.v1", "bearer.0123456789abcdef"];
+  const showText = showWithoutSecrets("wss://a/", { protocols });
+  assertEquals(
+    showText("chat.example.v1, bearer.0123456789abcdef"),
+    "chat.example.v1, …",
+  );
 });

@@ -59,7 +59,7 @@ export class Watch {
     this.#url = Object.assign(new URL(socket.url), { username, password }).href;
     this.#options = options;
     this.#timeout = options.timeout ?? 10_000;
-    this.#show = showWithoutSecrets(this.#url, options.headers);
+    this.#show = showWithoutSecrets(this.#url, options);
 
     socket.addEventListener("open", () => {
       this.#openedAt = this.#lastAt = performance.now();
@@ -89,11 +89,6 @@ export class Watch {
     for (const type of ["open", "message", "error", "close"]) {
       socket.addEventListener(type, () => this.#onEvent());
     }
-    const abort = () => this.#onEvent();
-    options.signal?.addEventListener("abort", abort);
-    socket.addEventListener("close", () => {
-      options.signal?.removeEventListener("abort", abort);
-    });
   }
 
   /**
@@ -103,7 +98,7 @@ export class Watch {
    * subprotocol or an extension that was not offered.
    */
   async opened(): Promise<void> {
-    const { protocols = [], headers, client } = this.#options;
+    const { protocols = [], headers, client, signal } = this.#options;
     const isOpened = () => this.#openedAt !== undefined;
     await this.#wait(() => isOpened() || this.#isOver, this.#timeout);
     const facts = this.#facts;
@@ -118,12 +113,13 @@ export class Watch {
       await this.#closeBriefly();
       const rest = this.#start + this.#timeout - performance.now();
       const { problem, ...failure } = await describeRefusal(
-        { url: this.#url, protocols, headers, client },
+        { url: this.#url, protocols, headers, client, signal },
         facts,
         this.#error ?? "",
         Math.max(0, rest),
         this.#show,
       );
+      signal?.throwIfAborted();
       throw this.#failure(problem, failure);
     }
     this.#stage = "messages";
@@ -243,6 +239,7 @@ export class Watch {
   get #facts(): Facts {
     const { protocols = [], headers = {} } = this.#options;
     const names = Object.keys(headers).map((name) => name.toLowerCase());
+    const { username, searchParams } = new URL(this.#url);
     // After a time-out, the client has closed.
     const isTold = this.#openedAt !== undefined &&
       (this.#endedEarly || this.#missing === undefined);
@@ -251,8 +248,8 @@ export class Watch {
       url: withoutCredentials(this.#url),
       stage: this.#stage,
       offered: protocols.length > 0,
-      credentials: new URL(this.#url).username !== "" ||
-        names.some((name) => /auth|cookie|token|key/.test(name)),
+      credentials: username !== "" || [...names, ...searchParams.keys()]
+        .some((name) => /authorization|cookie|token|\bkey\b/i.test(name)),
       origin: names.includes("origin"),
       closeCode: this.#isUnsent ? 1000 : close && closeCodeOf(close),
       reason: close?.reason,
@@ -307,10 +304,12 @@ export class Watch {
     // While a server floods the client with messages, no timer runs.
     const end = performance.now() + milliseconds;
     this.#onEvent = () => {
-      const isOver = condition() || performance.now() > end;
-      if (isOver || signal?.aborted) resolve();
+      if (condition() || performance.now() > end) resolve();
     };
+    const abort = () => resolve();
+    signal?.addEventListener("abort", abort);
     if (!signal?.aborted) await promise;
+    signal?.removeEventListener("abort", abort);
     this.#onEvent = () => {};
     clearTimeout(timer);
     if (signal?.aborted) this.#socket.close();

@@ -824,7 +824,14 @@ Deno.test(
       await acceptHandshake(peer);
       await peer.drain();
     };
-    for (const behave of [(peer: RawPeer) => peer.drain(), silent]) {
+    let isFirst = true;
+    const answersOnce: Behavior = async (peer) => {
+      if (isFirst) await answers(encodeAnswer(404))(peer);
+      isFirst = false;
+      await peer.drain(); // the second handshake
+    };
+    const never: Behavior = (peer) => peer.drain();
+    for (const behave of [never, answersOnce, silent]) {
       await using server = new RawServer(behave);
       const url = `ws://127.0.0.1:${server.port}/`;
       for (const signal of [AbortSignal.timeout(200), AbortSignal.abort()]) {
