@@ -53,7 +53,7 @@ export class Outbox {
       this.#ignored += Buffer.byteLength(data) + MESSAGE_OVERHEAD;
       if (this.#ignored > MAX_IGNORED_BYTES) {
         this.#socket.close(1008);
-        this.#queue.release(); // the peer may never answer
+        this.#queue.release(); // or it might count for ever
       }
     }
     // Free the memory now: garbage collection comes hundreds of MiB later.
@@ -76,9 +76,7 @@ export class Outbox {
    * with it if it still waits behind other messages. So this waits until the
    * peer is quiet and has read everything. A peer that waits for its echoes
    * becomes quiet when they stop.
-   *
-   * @returns A promise that resolves to the close code when the connection is
-   * closed: if the peer does not read, never.
+   * @returns The close code, when it is closed: if the peer does not read, never.
    */
   async shutDown(): Promise<number> {
     const closed = new Promise<CloseEvent>((resolve) => {

@@ -1,11 +1,10 @@
-// Bounds the memory for the echoes that peers have not read yet.
-//
-// Deno cannot pause a peer that sends without reading. So the peers of a process
-// share a limited memory for what waits. A peer whose waiting messages take more
-// than a quarter of what is still free gets no more. This is the dynamic
-// threshold with which network switches share a buffer (Choudhury and Hahne,
-// 1998): one slow peer gets much, many get less each, and some memory is always
-// left for the next one.
+// Bounds the memory for the echoes that peers have not read yet. Deno cannot
+// pause a peer that sends without reading. So the peers of a process share a
+// limited memory for what waits. A peer whose waiting messages take more than a
+// quarter of what is still free gets no more. This is the dynamic threshold
+// with which network switches share a buffer (Choudhury and Hahne, 1998): one
+// slow peer gets much, many get less each, and some memory is always left for
+// the next one.
 
 import { Buffer } from "node:buffer";
 import { KiB, MiB } from "./units.ts";
